@@ -1,0 +1,219 @@
+//! From CONNECT to CONNACK, and the refusals between.
+
+use mqtt_codec::{
+    Auth, Connack, Connect, Disconnect, Packet, PropertiesBuf, ReasonCode, TopicName, Version, Will,
+};
+
+use crate::keep_alive::Pinger;
+use crate::time::Instant;
+use crate::topic_alias::InboundAliases;
+
+use super::aliases::Aliases;
+use super::connected::Connected;
+use super::error::{Failure, Refusal, RequestError};
+use super::event::{Event, Outcome};
+use super::session::{ClientSession, Phase, connack_deadline};
+use super::settings::{Direction, Settings};
+
+/// Bytes of the longest string or binary field.
+const FIELD_BYTES_MAX: usize = 65_535;
+
+impl ClientSession {
+    /// A connection stands: the output begins with CONNECT.
+    ///
+    /// # Errors
+    /// [`RequestError::InvalidSettings`] if no valid CONNECT can be made of the settings.
+    pub fn handle_opened(&mut self, now: Instant) -> Result<(), RequestError> {
+        check(&self.settings)?;
+        self.handle_closed();
+        let settings = &self.settings;
+        let resumes = settings.resume && self.was_connected && settings.outlives_connection();
+        let will = settings.will.as_ref().map(|will| Will {
+            qos: will.qos,
+            retain: will.retain,
+            topic: TopicName::trusted(&will.topic),
+            properties: will.properties.as_properties(),
+            payload: &will.payload,
+        });
+        let connect = Packet::Connect(Connect {
+            version: settings.version,
+            bridge: settings.bridge,
+            clean_start: settings.clean_start && !resumes,
+            keep_alive: settings.keep_alive,
+            properties: settings.connect_properties.as_properties(),
+            client_id: &self.client_id,
+            will,
+            user_name: settings.user_name.as_deref(),
+            password: settings.password.as_deref(),
+        });
+        self.output.send(&connect);
+        self.phase = Phase::AwaitsConnack {
+            deadline: connack_deadline(settings, now),
+        };
+        self.inbound_aliases = InboundAliases::new(settings.topic_alias_maximum());
+        Ok(())
+    }
+
+    /// A server that does not know 5.0 answers in the form of 3.x: `20 02 00 nn`.
+    pub(super) fn refusal_of_another_version(&self, bytes: &[u8]) -> Option<Failure> {
+        let [0x20, 0x02, 0x00, 1..=5, ..] = *bytes else {
+            return None;
+        };
+        let awaits = matches!(self.phase, Phase::AwaitsConnack { .. });
+        (awaits && self.settings.version.is_v5()).then(|| {
+            let reason = ReasonCode::UnsupportedProtocolVersion;
+            self.output.trace(
+                Direction::Received,
+                &Packet::Connack(Connack::refusal(reason)),
+            );
+            Failure::Refused(Refusal {
+                code: reason.as_u8(),
+                reason,
+                properties: PropertiesBuf::new(),
+            })
+        })
+    }
+
+    pub(super) fn handle_connack(
+        &mut self,
+        now: Instant,
+        connack: &Connack<'_>,
+    ) -> Result<Option<Event<'static>>, Failure> {
+        if connack.reason != ReasonCode::Success {
+            let refused = refusal(connack, self.settings.version);
+            return Err(self.fail(now, Failure::Refused(refused)));
+        }
+        let asked_clean = self.settings.clean_start && !self.settings.resume;
+        if connack.session_present && asked_clean {
+            // [MQTT-3.2.2-2]: we asked for a new session, so this one is not ours.
+            return Err(self.fail(
+                now,
+                Failure::protocol("session present after a clean start"),
+            ));
+        }
+        let connected = Connected::new(connack, &self.client_id, &self.settings);
+        self.client_id.clone_from(&connected.client_id);
+        self.pinger = Pinger::new(connected.keep_alive, now);
+        self.aliases = Aliases::new(
+            connected.topic_alias_maximum,
+            self.settings.automatic_topic_aliases,
+        );
+        self.was_connected = true;
+        self.phase = Phase::Connected;
+        if !connected.session_present {
+            self.restart();
+        }
+        self.outbound
+            .handle_connected(connected.window(&self.settings));
+        self.inbound
+            .handle_connected(self.settings.receive_maximum());
+        self.connected = Some(connected);
+        self.fill(now);
+        Ok(Some(Event::Connected))
+    }
+
+    /// The server has no session of ours. What it never took over is sent as new messages, DUP 0.
+    fn restart(&mut self) {
+        self.inbound.clear();
+        let unfinished = self.outbound.drain().map(|(_, message)| message);
+        self.waiting.put_back(unfinished);
+        // PUBREC has come for these: the server of that session had taken them over.
+        let taken_over = self.releasing.take();
+        self.outcomes
+            .extend(taken_over.map(|(packet_id, id)| Outcome {
+                id,
+                packet_id: Some(packet_id),
+                result: Ok(()),
+            }));
+    }
+
+    pub(super) fn handle_auth<'a>(
+        &mut self,
+        now: Instant,
+        auth: &Auth<'a>,
+    ) -> Result<Option<Event<'a>>, Failure> {
+        let ours = self
+            .settings
+            .connect_properties
+            .as_properties()
+            .authentication_method();
+        // [MQTT-4.12.0-6], [MQTT-4.12.0-5]
+        if ours.is_none() || auth.properties.authentication_method() != ours {
+            return Err(self.fail(
+                now,
+                Failure::protocol("AUTH with a method that we did not name"),
+            ));
+        }
+        Ok(Some(Event::Authenticate {
+            reason: auth.reason,
+            properties: auth.properties,
+        }))
+    }
+
+    pub(super) fn handle_disconnect(&mut self, disconnect: &Disconnect<'_>) -> Failure {
+        self.phase = Phase::Closed;
+        self.connected = None;
+        let mut properties = PropertiesBuf::new();
+        properties.extend_from(disconnect.properties);
+        Failure::Disconnected {
+            reason: disconnect.reason,
+            properties,
+        }
+    }
+}
+
+fn refusal(connack: &Connack<'_>, version: Version) -> Refusal {
+    let reason = connack.reason;
+    let code = if version.is_v5() {
+        reason.as_u8()
+    } else {
+        reason.connect_return_code()
+    };
+    let mut properties = PropertiesBuf::new();
+    properties.extend_from(connack.properties);
+    Refusal {
+        code,
+        reason,
+        properties,
+    }
+}
+
+/// Finds what would make CONNECT invalid.
+fn check(settings: &Settings) -> Result<(), RequestError> {
+    let fault = if settings.client_id.len() > FIELD_BYTES_MAX {
+        "the client id is too long"
+    } else if settings
+        .user_name
+        .as_ref()
+        .is_some_and(|name| name.len() > FIELD_BYTES_MAX)
+    {
+        "the user name is too long"
+    } else if settings
+        .password
+        .as_ref()
+        .is_some_and(|password| password.len() > FIELD_BYTES_MAX)
+    {
+        "the password is too long"
+    } else if settings.password.is_some()
+        && settings.user_name.is_none()
+        && !settings.version.is_v5()
+    {
+        // [MQTT-3.1.2-22] of 3.1.1
+        "a password needs a user name"
+    } else if settings
+        .will
+        .as_ref()
+        .is_some_and(|will| TopicName::parse(&will.topic).is_err())
+    {
+        "the topic of the will is not a valid topic name"
+    } else if settings
+        .will
+        .as_ref()
+        .is_some_and(|will| will.payload.len() > FIELD_BYTES_MAX)
+    {
+        "the payload of the will is too long"
+    } else {
+        return Ok(());
+    };
+    Err(RequestError::InvalidSettings(fault))
+}
