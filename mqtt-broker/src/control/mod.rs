@@ -1,0 +1,17 @@
+//! What the outside does to a running broker: signals, reload, the life of its process.
+
+mod password_files;
+mod pid_file;
+mod privileges;
+mod process;
+mod reload;
+mod settings;
+mod signals;
+
+pub use password_files::{PasswordFileFailure, PasswordFiles};
+pub use pid_file::PidFile;
+pub use privileges::{PrivilegesError, drop_privileges, user_name};
+pub use process::{UmaskError, daemonise, set_umask, tell_ready};
+pub use reload::{Reread, reread};
+pub use settings::engine_settings;
+pub use signals::{Signal, Signals};

@@ -1,0 +1,50 @@
+//! What shards share. Each part is a leaf: hold one lock at a time and call nothing under it.
+
+pub mod counters;
+pub mod interest;
+pub mod retained;
+
+use std::sync::atomic::AtomicU32;
+
+use counters::Counters;
+use interest::Interest;
+use retained::RetainedStore;
+
+/// Everything that all shards of a broker see.
+#[derive(Debug)]
+pub struct Commons {
+    /// How many shards there are.
+    pub shards: u16,
+    /// Which shards want which topics.
+    pub interest: Interest,
+    /// The retained messages.
+    pub retained: RetainedStore,
+    /// What each shard counts, by its number.
+    pub counters: Vec<Counters>,
+    /// Sessions in the whole broker.
+    pub sessions: AtomicU32,
+    /// Keys of hash maps whose keys peers choose, and of the placement of client ids.
+    pub seed: u64,
+    /// What client ids are made up from.
+    pub random_seed: [u8; 32],
+}
+
+impl Commons {
+    /// An empty broker of `shards` shards, at least one. `random_seed` is drawn anew at each start.
+    #[must_use]
+    pub fn new(shards: u16, random_seed: [u8; 32]) -> Self {
+        let seed = random_seed
+            .iter()
+            .fold(0, |all: u64, byte| all.rotate_left(8) ^ u64::from(*byte));
+        let shards = shards.clamp(1, super::ids::SHARDS_MAX);
+        Self {
+            shards,
+            interest: Interest::new(seed),
+            retained: RetainedStore::new(seed),
+            counters: (0..shards).map(|_| Counters::default()).collect(),
+            sessions: AtomicU32::new(0),
+            seed,
+            random_seed,
+        }
+    }
+}

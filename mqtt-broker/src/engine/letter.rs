@@ -1,0 +1,144 @@
+//! What shards say to each other. Everything for one shard leaves as one batch at the end of a turn.
+
+use mqtt_codec::SubscriptionOptions;
+
+use super::envelope::{Message, MessageView};
+use super::ids::SessionAddress;
+
+/// Letters from one shard to another, in the order in which they were written.
+#[derive(Debug, Default)]
+pub struct Batch {
+    letters: Vec<Letter>,
+    /// Blocks of small messages, each behind its length; letters say how far to read.
+    blocks: Vec<u8>,
+}
+
+/// One thing to say.
+#[derive(Debug)]
+pub enum Letter {
+    /// Publish what stands in the batch's blocks up to this offset.
+    Publish {
+        /// Where the last of these messages ends.
+        until: usize,
+    },
+    /// Publish this message; too large to be copied.
+    PublishShared(Message),
+    /// A session joins a shared subscription that this shard looks after, or joins it anew with
+    /// other options.
+    Join {
+        /// The group: `share name` `/` `filter`.
+        group: Box<str>,
+        /// Who joins.
+        member: SessionAddress,
+        /// With what.
+        subscription: GroupSubscription,
+        /// Whether the member is connected.
+        online: bool,
+    },
+    /// A session leaves it.
+    Leave {
+        /// The group.
+        group: Box<str>,
+        /// Who leaves.
+        member: SessionAddress,
+    },
+    /// A member's client came or went.
+    Presence {
+        /// The group.
+        group: Box<str>,
+        /// Which member.
+        member: SessionAddress,
+        /// Whether it is connected now.
+        online: bool,
+    },
+    /// A message of a shared subscription for one of this shard's sessions.
+    Deliver {
+        /// For whom.
+        member: SessionAddress,
+        /// The group, so that the message can go back.
+        group: Box<str>,
+        /// What the member subscribed with.
+        subscription: GroupSubscription,
+        /// The message.
+        message: Message,
+    },
+    /// The member that was chosen is gone: choose another.
+    Redeliver {
+        /// The group.
+        group: Box<str>,
+        /// The message.
+        message: Message,
+    },
+}
+
+/// The terms of one member of a shared subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupSubscription {
+    /// Granted options.
+    pub options: SubscriptionOptions,
+    /// Subscription identifier, 0 if none.
+    pub identifier: u32,
+}
+
+impl Batch {
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// Bytes it keeps alive, roughly: what the bound of a mailbox counts.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.blocks.len()
+            + self
+                .letters
+                .iter()
+                .map(|letter| 64 + letter.payload_len())
+                .sum::<usize>()
+    }
+
+    /// Writes a letter.
+    pub fn push(&mut self, letter: Letter) {
+        self.letters.push(letter);
+    }
+
+    /// Writes a message to be published, by copying it.
+    pub fn push_publish(&mut self, view: &MessageView<'_>) {
+        let length = u32::try_from(view.encoded_len()).unwrap_or(u32::MAX);
+        self.blocks.extend_from_slice(&length.to_le_bytes());
+        view.encode(&mut self.blocks);
+        let until = self.blocks.len();
+        if let Some(Letter::Publish { until: last }) = self.letters.last_mut() {
+            *last = until;
+        } else {
+            self.letters.push(Letter::Publish { until });
+        }
+    }
+
+    /// Takes it apart: the letters, and the blocks they point into.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Letter>, Vec<u8>) {
+        (self.letters, self.blocks)
+    }
+}
+
+/// Takes the first block off `blocks`, which [`Batch::push_publish`] wrote.
+pub fn next_block<'a>(blocks: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = blocks.split_first_chunk::<4>()?;
+    let (block, rest) =
+        rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    *blocks = rest;
+    Some(block)
+}
+
+impl Letter {
+    fn payload_len(&self) -> usize {
+        match self {
+            Self::PublishShared(message)
+            | Self::Deliver { message, .. }
+            | Self::Redeliver { message, .. } => message.bytes().len(),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the engine was told: limits, defaults and rules of each listener. Made from the
+//! configuration, replaced as a whole by a reload.
+
+use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_codec::{QoS, Version};
+
+use crate::auth::{Authenticator, Policy};
+
+/// The settings of a broker. Names are those of the configuration options.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Rules of each listener, by its number.
+    pub listeners: Vec<ListenerSettings>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// QoS 1 and 2 messages in flight to a client that names no Receive Maximum, and the Receive
+    /// Maximum announced to clients.
+    pub max_inflight_messages: NonZeroU16,
+    /// Payload bytes in flight to one client; one message may exceed it.
+    pub max_inflight_bytes: Option<u64>,
+    /// QoS 1 and 2 messages waiting for one client, above those in flight.
+    pub max_queued_messages: Option<u32>,
+    /// Payload bytes waiting for one client.
+    pub max_queued_bytes: Option<u64>,
+    /// Largest packet taken, fixed header included.
+    pub max_packet_size: NonZeroU32,
+    /// Largest payload taken.
+    pub message_size_limit: Option<u32>,
+    /// Longest keep alive in seconds, if limited.
+    pub max_keepalive: Option<NonZeroU16>,
+    /// Longest time that a session is kept without a connection.
+    pub persistent_client_expiration: Option<Duration>,
+    /// QoS 0 messages are queued for sessions without a connection.
+    pub queue_qos0_messages: bool,
+    /// Retained messages are taken.
+    pub retain_available: bool,
+    /// Messages are delivered at the QoS of the subscription even if published at a lower one.
+    pub upgrade_outgoing_qos: bool,
+    /// One copy for each matching subscription instead of one in all.
+    pub allow_duplicate_messages: bool,
+    /// Sessions in the whole broker.
+    pub global_max_clients: Option<u32>,
+    /// How long a connection may take to its CONNECT.
+    pub connect_timeout: Duration,
+    /// `/` in a topic name or filter.
+    pub topic_slashes_max: usize,
+    /// Subscriptions of one session.
+    pub subscriptions_max: usize,
+    /// How often expired retained messages are looked for.
+    pub retain_expiry_interval: Option<Duration>,
+    /// Every packet is told as an event.
+    pub trace: bool,
+}
+
+/// The rules of one listener.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// Who is let in with which credentials.
+    pub authenticator: Arc<Authenticator>,
+    /// Clients without a user name are let in, where the authenticator does not decide.
+    pub allow_anonymous: bool,
+    /// Versions that are served.
+    pub versions: Versions,
+    /// Highest QoS.
+    pub max_qos: QoS,
+    /// Topic aliases that a client may use.
+    pub max_topic_alias: u16,
+    /// Topic aliases that the broker may use towards a client.
+    pub max_topic_alias_broker: u16,
+    /// Begins the client ids that are made up.
+    pub auto_id_prefix: Box<str>,
+    /// An empty client id is given one.
+    pub allow_zero_length_clientid: bool,
+    /// The user name takes the place of the client id.
+    pub use_username_as_clientid: bool,
+    /// What a client id has to begin with.
+    pub clientid_prefixes: Option<Box<str>>,
+}
+
+/// A set of protocol versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// MQTT 3.1.
+    pub v31: bool,
+    /// MQTT 3.1.1.
+    pub v311: bool,
+    /// MQTT 5.0.
+    pub v5: bool,
+}
+
+impl Versions {
+    /// All of them.
+    pub const ALL: Self = Self {
+        v31: true,
+        v311: true,
+        v5: true,
+    };
+
+    /// Whether a version is in the set.
+    #[must_use]
+    pub fn contains(self, version: Version) -> bool {
+        match version {
+            Version::V31 => self.v31,
+            Version::V311 => self.v311,
+            Version::V5 => self.v5,
+        }
+    }
+}
+
+/// Used before a CONNECT was accepted, whatever is configured.
+pub const CONNECT_BYTES_MAX: u32 = 100_000;

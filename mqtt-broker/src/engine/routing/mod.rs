@@ -1,0 +1,7 @@
+//! From a topic name to those who want it.
+
+pub mod cache;
+pub mod filter_map;
+pub mod groups;
+pub mod local;
+pub mod trie;

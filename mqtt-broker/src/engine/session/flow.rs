@@ -1,0 +1,104 @@
+//! QoS 1 and 2 towards one client: what is in flight, and what waits for the window, for room or for
+//! the client to come back.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use mqtt_codec::QoS;
+use mqtt_session::outbound::Outbound;
+
+use crate::engine::envelope::Message;
+use crate::engine::limits::Settings;
+use crate::engine::routing::local::Extra;
+
+/// A message for one client, at rest: a reference to the shared block and what is its own.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// Subscription identifiers and group, if any.
+    pub extra: Option<Arc<Extra>>,
+    /// QoS of this delivery.
+    pub qos: QoS,
+    /// RETAIN of this delivery: decided when it was routed, kept while it waits.
+    pub retain: bool,
+}
+
+/// The deliveries of one session that are not over.
+#[derive(Debug)]
+pub struct Flow {
+    /// In flight.
+    pub outbound: Outbound<Delivery>,
+    /// Payload bytes in flight.
+    pub inflight_bytes: u64,
+    /// Waiting, in order.
+    pub queue: VecDeque<Delivery>,
+    /// Payload bytes waiting.
+    pub queued_bytes: u64,
+    /// A message was dropped since the client connected; it is logged once.
+    pub dropping: bool,
+}
+
+impl Flow {
+    /// Nothing in flight.
+    #[must_use]
+    pub fn new(window: NonZeroU16) -> Self {
+        Self {
+            outbound: Outbound::new(window),
+            inflight_bytes: 0,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            dropping: false,
+        }
+    }
+
+    /// Whether nothing is in flight and nothing waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.outbound.is_empty()
+    }
+
+    /// Whether the window is open for one more message.
+    #[must_use]
+    pub fn has_room(&self, settings: &Settings) -> bool {
+        self.outbound.has_room()
+            && settings
+                .max_inflight_bytes
+                .is_none_or(|most| self.inflight_bytes < most)
+    }
+
+    /// Whether one more message may wait. As in Mosquitto the byte limit looks at what waits
+    /// already, so one message may exceed it.
+    #[must_use]
+    pub fn may_queue(&self, settings: &Settings) -> bool {
+        settings
+            .max_queued_messages
+            .is_none_or(|most| self.queue.len() < most as usize)
+            && settings
+                .max_queued_bytes
+                .is_none_or(|most| self.queued_bytes < most)
+    }
+
+    /// Puts a message at the end of what waits.
+    pub fn push(&mut self, delivery: Delivery) {
+        self.queued_bytes += delivery.message.payload_len() as u64;
+        self.queue.push_back(delivery);
+    }
+
+    /// Takes the first message that waits.
+    pub fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.queue.pop_front()?;
+        self.queued_bytes -= delivery.message.payload_len() as u64;
+        if self.queue.is_empty() {
+            self.queue.shrink_to(16);
+        }
+        Some(delivery)
+    }
+
+    /// Notes that a message in flight is over.
+    pub fn settle(&mut self, delivery: &Delivery) {
+        let bytes = delivery.message.payload_len() as u64;
+        self.inflight_bytes = self.inflight_bytes.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,337 @@
+//! A client that was let in meets its session: takeover, resumption or a clean start, then CONNACK
+//! (MQTT 5, 3.1.4 and 3.2). All connections of one client id meet here, on one thread, so nothing can
+//! come between.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mqtt_codec::{Connack, Packet, Properties, PropertiesBuf, Property, ReasonCode, Version};
+use mqtt_session::time::{Instant, Now};
+use mqtt_session::topic_alias::{InboundAliases, OutboundAliases};
+
+use super::state::{Stage, Timer};
+use super::{Shard, key, place};
+use crate::engine::event::{Cause, Event, WillFacts};
+use crate::engine::ids::{ConnectionId, SessionId};
+use crate::engine::lobby::Admitted;
+use crate::engine::lobby::connect::{Refusal, maximum_qos};
+use crate::engine::session::will::Will;
+use crate::engine::session::{Online, Session, SessionExpiry};
+use crate::engine::sink::Sink;
+
+/// A timer looks again at least this often, so that timers of what is gone do not pile up.
+const WATCH_MAX: Duration = Duration::from_secs(300);
+
+impl Shard {
+    pub(super) fn attach<S: Sink>(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        mut admitted: Box<Admitted>,
+        sink: &mut S,
+    ) {
+        let unread = std::mem::take(&mut admitted.unread);
+        if let Some(connection) = self.connections.get_mut(place(id)) {
+            connection.version = admitted.version;
+        }
+        let mut resumed = self.take_over(now, &admitted, sink);
+        if let Some(old) = resumed
+            && admitted.clean_start
+        {
+            self.end_session(now, old, sink);
+            resumed = None;
+        }
+        if resumed.is_none() && !admitted.internal && !self.may_add_session() {
+            let refusal = if admitted.version.is_v5() {
+                Refusal::Connack(ReasonCode::ServerBusy)
+            } else {
+                Refusal::Close(ReasonCode::ServerBusy)
+            };
+            self.refuse_admission(now, id, refusal, sink);
+            return;
+        }
+        let session = resumed.unwrap_or_else(|| self.new_session(&admitted));
+        if !admitted.internal {
+            tell_connected(id, &admitted, sink);
+        }
+        if !self.greet(id, session, &admitted, resumed.is_some(), sink) {
+            self.close(
+                now,
+                id,
+                Cause::Refused(ReasonCode::PacketTooLarge),
+                None,
+                sink,
+            );
+            return;
+        }
+        self.bind(now, id, session, *admitted);
+        self.tell_groups(session, true, sink);
+        self.pump(now, session, sink);
+        if !unread.is_empty() {
+            self.take_bytes(now, id, &unread, sink);
+        }
+    }
+
+    /// Ends the connection that the session may still have, and says which session is left to resume.
+    fn take_over<S: Sink>(
+        &mut self,
+        now: Now,
+        admitted: &Admitted,
+        sink: &mut S,
+    ) -> Option<SessionId> {
+        let session = self.find_session(&admitted.client_id)?;
+        let state = self.sessions.get_mut(key(session))?;
+        let goes_on = state.is_kept() && !admitted.clean_start;
+        if let Some(old) = state.online.as_ref().map(|online| online.connection) {
+            // [trap 1] The will is published unless the session goes on and its delay lets the
+            // client come back, which it just did.
+            if goes_on
+                && state
+                    .will
+                    .as_ref()
+                    .is_some_and(|will| !will.delay.is_zero())
+            {
+                state.will = None;
+            }
+            self.close(
+                now,
+                old,
+                Cause::TakenOver,
+                Some(ReasonCode::SessionTakenOver),
+                sink,
+            );
+        }
+        let state = self.sessions.get_mut(key(session))?;
+        if goes_on {
+            // [MQTT-3.1.3-9] Back in time: a will that was delayed is not sent.
+            state.will = None;
+        }
+        Some(session)
+    }
+
+    /// The session of a client id.
+    pub(super) fn find_session(&self, client_id: &str) -> Option<SessionId> {
+        let hash = self.client_hash(client_id);
+        let same = |index: &u32| {
+            self.sessions
+                .at(*index)
+                .is_some_and(|(_, state)| *state.client_id == *client_id)
+        };
+        let index = *self.clients.find(hash, same)?;
+        let (generation, _) = self.sessions.at(index)?;
+        Some(SessionId { index, generation })
+    }
+
+    pub(super) fn client_hash(&self, client_id: &str) -> u64 {
+        self.hasher.hash_one(client_id)
+    }
+
+    fn may_add_session(&self) -> bool {
+        let most = self.settings.global_max_clients;
+        most.is_none_or(|most| self.commons.sessions.load(Ordering::Relaxed) < most)
+    }
+
+    fn new_session(&mut self, admitted: &Admitted) -> SessionId {
+        let state = Session {
+            client_id: Arc::clone(&admitted.client_id),
+            user_name: None,
+            online: None,
+            expiry: admitted.expiry,
+            ends: None,
+            armed: None,
+            filters: Vec::new(),
+            flow: None,
+            inbound: None,
+            will: None,
+            replays: None,
+            credentials: None,
+            listener: admitted.listener,
+            bridge: admitted.bridge,
+            internal: admitted.internal,
+        };
+        let (index, generation) = self.sessions.insert(state);
+        let hash = self.client_hash(&admitted.client_id);
+        let Self {
+            clients,
+            sessions,
+            hasher,
+            ..
+        } = self;
+        clients.insert_unique(hash, index, |index| {
+            sessions
+                .at(*index)
+                .map_or(0, |(_, state)| hasher.hash_one(&*state.client_id))
+        });
+        if !admitted.internal {
+            self.tally.clients_total += 1;
+            self.commons.sessions.fetch_add(1, Ordering::Relaxed);
+        }
+        SessionId { index, generation }
+    }
+
+    /// Sends CONNACK; false if the client takes no packet of its size.
+    fn greet<S: Sink>(
+        &mut self,
+        id: ConnectionId,
+        session: SessionId,
+        admitted: &Admitted,
+        resumed: bool,
+        sink: &mut S,
+    ) -> bool {
+        let mut properties = PropertiesBuf::new();
+        if admitted.version.is_v5() {
+            self.connack_properties(session, admitted, &mut properties);
+        }
+        let connack = Packet::Connack(Connack {
+            // 3.1 knows no such flag.
+            session_present: resumed && admitted.version != Version::V31,
+            reason: ReasonCode::Success,
+            properties: if properties.is_empty() {
+                Properties::EMPTY
+            } else {
+                properties.as_properties()
+            },
+        });
+        if connack.encoded_len(admitted.version) > admitted.max_packet_size as usize {
+            return false;
+        }
+        self.send(id, admitted.version, &connack, sink);
+        true
+    }
+
+    fn connack_properties(
+        &self,
+        session: SessionId,
+        admitted: &Admitted,
+        properties: &mut PropertiesBuf,
+    ) {
+        let Some(rules) = self.settings.listeners.get(usize::from(admitted.listener)) else {
+            return;
+        };
+        if admitted.expiry_capped
+            && let SessionExpiry::After(capped) = admitted.expiry
+        {
+            let seconds = u32::try_from(capped.as_secs()).unwrap_or(u32::MAX);
+            properties.push(Property::SessionExpiryInterval(seconds));
+        }
+        if let Some(seconds) = admitted.server_keep_alive {
+            properties.push(Property::ServerKeepAlive(seconds));
+        }
+        if rules.max_topic_alias > 0 {
+            properties.push(Property::TopicAliasMaximum(rules.max_topic_alias));
+        }
+        if admitted.assigned
+            && let Some(state) = self.sessions.get(key(session))
+        {
+            properties.push(Property::AssignedClientIdentifier(&state.client_id));
+        }
+        if !self.settings.retain_available {
+            properties.push(Property::RetainAvailable(false));
+        }
+        properties.push(Property::MaximumPacketSize(
+            self.settings.max_packet_size.get(),
+        ));
+        if self.settings.max_inflight_messages < NonZeroU16::MAX {
+            properties.push(Property::ReceiveMaximum(
+                self.settings.max_inflight_messages.get(),
+            ));
+        }
+        if let Some(property) = maximum_qos(rules.max_qos) {
+            properties.push(property);
+        }
+    }
+
+    /// Ties session and connection together.
+    fn bind(&mut self, now: Now, id: ConnectionId, session: SessionId, admitted: Admitted) {
+        let window = admitted
+            .receive_maximum
+            .unwrap_or(self.settings.max_inflight_messages);
+        let rules = self.settings.listeners.get(usize::from(admitted.listener));
+        let (inbound, outbound) = rules.map_or((0, 0), |rules| {
+            (rules.max_topic_alias, rules.max_topic_alias_broker)
+        });
+        let outbound = outbound.min(admitted.topic_alias_maximum);
+        let v5 = admitted.version.is_v5();
+        let held = if v5 {
+            self.settings.max_inflight_messages
+        } else {
+            NonZeroU16::MAX
+        };
+        if let Some(state) = self.sessions.get_mut(key(session)) {
+            state.user_name = admitted.user_name;
+            state.expiry = admitted.expiry;
+            state.ends = None;
+            state.will = admitted.will;
+            state.credentials = admitted.credentials;
+            state.listener = admitted.listener;
+            state.bridge = admitted.bridge;
+            state.online = Some(Online {
+                connection: id,
+                version: admitted.version,
+                max_packet_size: admitted.max_packet_size,
+                aliases: (v5 && outbound > 0).then(|| Box::new(OutboundAliases::new(outbound))),
+                window,
+            });
+            if let Some(flow) = &mut state.flow {
+                flow.outbound.handle_connected(window);
+                flow.dropping = false;
+            }
+            if let Some(inbound) = &mut state.inbound {
+                inbound.messages.handle_connected(held);
+            }
+        }
+        if !admitted.internal {
+            self.tally.clients_connected += 1;
+        }
+        let keep_alive = admitted.server_keep_alive.unwrap_or(admitted.keep_alive);
+        let Some(connection) = self.connections.get_mut(place(id)) else {
+            return;
+        };
+        connection.stage = Stage::Online(session);
+        connection.last_packet = now.instant;
+        connection.aliases = (v5 && inbound > 0).then(|| Box::new(InboundAliases::new(inbound)));
+        // [MQTT-3.1.2-22] One and a half times the keep alive.
+        connection.silence_max = u32::from(keep_alive) * 1500;
+        if let Some(deadline) = connection.silent_until() {
+            self.watch(now, id, deadline);
+        }
+    }
+
+    /// Has the connection looked at by `deadline`, unless it is earlier anyway.
+    pub(super) fn watch(&mut self, now: Now, id: ConnectionId, deadline: Instant) {
+        let Some(connection) = self.connections.get_mut(place(id)) else {
+            return;
+        };
+        let deadline = deadline.min(now.instant.saturating_add(WATCH_MAX));
+        if deadline < connection.armed {
+            connection.armed = deadline;
+            self.timers.arm(deadline, Timer::Connection(id));
+        }
+    }
+}
+
+fn tell_connected<S: Sink>(id: ConnectionId, admitted: &Admitted, sink: &mut S) {
+    let facts = |will: &Will| (will.message.payload_len(), will.message.view().head);
+    let will = admitted.will.as_ref().map(|will| {
+        let (payload_len, head) = facts(will);
+        let topic = will.message.view().topic.as_str();
+        WillFacts {
+            topic,
+            payload_len,
+            qos: head.qos,
+            retain: head.retain,
+        }
+    });
+    sink.tell(Event::ClientConnected {
+        connection: id,
+        client_id: &admitted.client_id,
+        version: admitted.version,
+        clean_start: admitted.clean_start,
+        keep_alive: admitted.keep_alive,
+        user_name: admitted.user_name.as_deref(),
+        bridge: admitted.bridge,
+        will,
+    });
+}

@@ -1,0 +1,268 @@
+//! Shared subscriptions: members join the shard that looks after their group, and that shard chooses
+//! who gets a message.
+
+use std::sync::Arc;
+
+use mqtt_codec::SharedFilter;
+use mqtt_session::time::Now;
+
+use super::deliver::{Frames, Outcome, group_of};
+use super::{Shard, key};
+use crate::engine::envelope::{Message, MessageView};
+use crate::engine::ids::{SessionAddress, SessionId};
+use crate::engine::letter::{GroupSubscription, Letter};
+use crate::engine::routing::groups::{Readiness, terms_of};
+use crate::engine::routing::local::{Subscriber, Subscription};
+use crate::engine::session::flow::Delivery;
+use crate::engine::sink::Sink;
+use mqtt_codec::QoS;
+
+/// The name of a group: (share name, filter) over the whole broker.
+fn group_key(shared: SharedFilter<'_>) -> Arc<str> {
+    format!("{}/{}", shared.share_name, shared.filter.as_str()).into()
+}
+
+/// The filter of a group. A share name has no `/`, so the first one ends it.
+fn filter_of(group: &str) -> &str {
+    group.split_once('/').map_or("", |(_, filter)| filter)
+}
+
+impl Shard {
+    pub(super) fn join_group<S: Sink>(
+        &mut self,
+        session: SessionId,
+        shared: SharedFilter<'_>,
+        subscription: GroupSubscription,
+        known: bool,
+        sink: &mut S,
+    ) {
+        let group = group_key(shared);
+        let home = self.home_of(&group);
+        if self.commons.shards > 1 && !known {
+            // On behalf of the group's shard, and before SUBACK: it may read the letter later than
+            // somebody publishes who knows of the SUBACK.
+            self.commons
+                .interest
+                .enter_group(&shared.filter.as_str().into(), home);
+        }
+        let member = self.address_of(session);
+        if home == self.id {
+            self.join_here(&group, member, subscription, true);
+        } else {
+            let group = (&*group).into();
+            sink.outbox(home).push(Letter::Join {
+                group,
+                member,
+                subscription,
+                online: true,
+            });
+        }
+    }
+
+    pub(super) fn join_here(
+        &mut self,
+        group: &Arc<str>,
+        member: SessionAddress,
+        subscription: GroupSubscription,
+        online: bool,
+    ) {
+        let Some(number) = self.groups.join(group, member, subscription, online) else {
+            return;
+        };
+        let filter: Arc<str> = filter_of(group).into();
+        let subscriber = Subscriber::Group(number);
+        let options = subscription.options;
+        self.enter(
+            &filter,
+            Subscription {
+                subscriber,
+                options,
+                identifier: 0,
+            },
+        );
+        self.group_filters.insert(number, filter);
+    }
+
+    pub(super) fn leave_group<S: Sink>(
+        &mut self,
+        session: SessionId,
+        shared: SharedFilter<'_>,
+        sink: &mut S,
+    ) {
+        let group = group_key(shared);
+        let home = self.home_of(&group);
+        if self.commons.shards > 1 {
+            self.commons
+                .interest
+                .leave_group(shared.filter.as_str(), home);
+        }
+        let member = self.address_of(session);
+        if home == self.id {
+            self.leave_here(&group, member);
+        } else {
+            sink.outbox(home).push(Letter::Leave {
+                group: (&*group).into(),
+                member,
+            });
+        }
+    }
+
+    pub(super) fn leave_here(&mut self, group: &str, member: SessionAddress) {
+        let Some(number) = self.groups.leave(group, member) else {
+            return;
+        };
+        if let Some(filter) = self.group_filters.remove(&number) {
+            self.leave(&filter, Subscriber::Group(number));
+        }
+    }
+
+    /// A session's client came or went: its groups hear of it.
+    pub(super) fn tell_groups<S: Sink>(&mut self, session: SessionId, online: bool, sink: &mut S) {
+        let Some(state) = self.sessions.get(key(session)) else {
+            return;
+        };
+        let shared: Vec<Arc<str>> = state
+            .filters
+            .iter()
+            .filter_map(|filter| SharedFilter::parse(mqtt_codec::TopicFilter::trusted(filter)))
+            .map(group_key)
+            .collect();
+        let member = self.address_of(session);
+        for group in shared {
+            let home = self.home_of(&group);
+            if home == self.id {
+                self.groups.set_online(&group, member, online);
+            } else {
+                let group = (&*group).into();
+                sink.outbox(home).push(Letter::Presence {
+                    group,
+                    member,
+                    online,
+                });
+            }
+        }
+    }
+
+    /// Gives a message to one member: the next in turn who can take it at once, else one who is
+    /// connected, else one who will be. Who takes no packet so large passes it on.
+    pub(super) fn deliver_to_group<S: Sink>(
+        &mut self,
+        now: Now,
+        number: u32,
+        view: &MessageView<'_>,
+        frames: &mut Frames,
+        sink: &mut S,
+    ) {
+        let mut tried = 0;
+        loop {
+            let Self {
+                groups,
+                sessions,
+                settings,
+                id,
+                ..
+            } = self;
+            let chosen = groups.choose(number, tried, |member| {
+                if !member.online {
+                    return Readiness::Offline;
+                }
+                let here = member.address.shard == *id;
+                let state = here
+                    .then(|| sessions.get(key(member.address.session)))
+                    .flatten();
+                let waits = state
+                    .and_then(|state| state.flow.as_ref())
+                    .is_some_and(|flow| !flow.queue.is_empty() || !flow.has_room(settings));
+                if waits {
+                    Readiness::Busy
+                } else {
+                    Readiness::Ready
+                }
+            });
+            let Some((group, member)) = chosen else {
+                return;
+            };
+            tried += 1;
+            let address = member.address;
+            if address.shard != self.id {
+                let message = frames.message_of(view, &mut self.scratch);
+                let subscription = member.subscription;
+                let group = (&*group).into();
+                let letter = Letter::Deliver {
+                    member: address,
+                    group,
+                    subscription,
+                    message,
+                };
+                sink.outbox(address.shard).push(letter);
+                return;
+            }
+            let index = address.session.index;
+            if self.sessions.get(key(address.session)).is_some()
+                && self.deliver(now, index, &member.terms, view, frames, sink) != Outcome::TooLarge
+            {
+                return;
+            }
+        }
+    }
+
+    /// A message of a group that another shard chose one of our sessions for.
+    pub(super) fn deliver_to_member<S: Sink>(
+        &mut self,
+        now: Now,
+        member: SessionAddress,
+        group: &str,
+        subscription: GroupSubscription,
+        message: Message,
+        sink: &mut S,
+    ) {
+        if self.sessions.get(key(member.session)).is_none() {
+            self.redeliver(now, group, message, sink);
+            return;
+        }
+        let terms = terms_of(&group.into(), subscription);
+        self.deliver_alone(now, member.session.index, &terms, &message, sink);
+    }
+
+    /// What an ended session leaves of its groups' messages goes to other members: QoS 1 always, QoS 2
+    /// only if it was never sent [MQTT-4.8.2-5].
+    pub(super) fn pass_on<S: Sink>(
+        &mut self,
+        now: Now,
+        sent: Vec<Delivery>,
+        waiting: Vec<Delivery>,
+        sink: &mut S,
+    ) {
+        let sent = sent
+            .into_iter()
+            .filter(|delivery| delivery.qos == QoS::AtLeastOnce);
+        for delivery in sent.chain(waiting) {
+            if let Some(group) = group_of(delivery.extra.as_ref()) {
+                self.redeliver(now, &Arc::clone(group), delivery.message, sink);
+            }
+        }
+    }
+
+    /// Chooses another member.
+    pub(super) fn redeliver<S: Sink>(
+        &mut self,
+        now: Now,
+        group: &str,
+        message: Message,
+        sink: &mut S,
+    ) {
+        let home = self.home_of(group);
+        if home != self.id {
+            sink.outbox(home).push(Letter::Redeliver {
+                group: group.into(),
+                message,
+            });
+            return;
+        }
+        let Some(number) = self.groups.number(group) else {
+            return;
+        };
+        let mut frames = Frames::default();
+        self.deliver_to_group(now, number, &message.view(), &mut frames, sink);
+    }
+}

@@ -1,0 +1,10 @@
+//! What a broker of one and of several shards does, packet by packet, without a socket.
+
+mod limits;
+mod publishing;
+mod sessions;
+mod shared;
+mod world;
+
+/// Every rule holds however many shards there are.
+const SHARDS: [u16; 2] = [1, 3];

@@ -1,0 +1,219 @@
+//! The only folder that knows threads, tokio and mio: it moves bytes, mail and time between the
+//! world and the shards, and decides nothing about MQTT.
+//!
+//! Read `turn.rs` first (the order in which a shard works), then `sockets.rs` (what a socket is and
+//! what is remembered of it), then `mailbox.rs` (how shards meet).
+
+mod accept;
+mod buffers;
+mod clock;
+mod descriptors;
+mod linger;
+mod link;
+mod listen;
+mod mailbox;
+mod observer;
+mod poller;
+mod quota;
+mod shard_sink;
+mod shard_thread;
+mod sockets;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod turn;
+mod verdicts;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use mio::{Poll, Token, Waker};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+use crate::engine::commons::Commons;
+use crate::engine::commons::counters::Tally;
+use crate::engine::ids::ShardId;
+use crate::engine::limits::Settings;
+
+pub use clock::Clock;
+pub use descriptors::raise_descriptor_limit;
+pub use listen::{Bind, Family, ListenAddress, ListenError, Listeners};
+pub use observer::{Ip, ListenPlace, Observer, PeerAddress, RuntimeEvent};
+pub use quota::ConnectionLimits;
+pub use threads::ThreadFailure;
+
+use mailbox::{Mail, Post};
+use quota::Quota;
+use shard_thread::ShardStart;
+use threads::{Crew, Supervisor};
+use verdicts::Oracle;
+
+/// The token of a mailbox; sockets and listeners have others.
+const MAIL: Token = Token(usize::MAX);
+
+/// What a runtime is made of.
+pub struct RuntimeConfig {
+    /// What the shards share; it says how many there are.
+    pub commons: Arc<Commons>,
+    /// What the engine is told.
+    pub settings: Arc<Settings>,
+    /// Where connections come in.
+    pub listeners: Listeners,
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
+    /// Who hears what happens.
+    pub observer: Arc<dyn Observer>,
+    /// Threads that verify passwords.
+    pub verdict_threads: usize,
+    /// Passwords that may wait to be verified; more are refused as overload.
+    pub verdicts_waiting_max: usize,
+}
+
+/// The running shards. Dropping it leaves them running; [`Self::stop`] ends them.
+pub struct Runtime {
+    post: Arc<Post>,
+    quota: Arc<Quota>,
+    oracle: Oracle,
+    commons: Arc<Commons>,
+    clock: Clock,
+    crew: Crew,
+    failures: mpsc::Receiver<ThreadFailure>,
+    next_link: AtomicU16,
+}
+
+impl Runtime {
+    /// Starts a thread for each shard, and those that verify passwords. Connections are accepted
+    /// when it returns.
+    ///
+    /// # Errors
+    /// If the system has not enough descriptors or threads.
+    pub fn start(config: RuntimeConfig) -> io::Result<Self> {
+        let RuntimeConfig {
+            commons,
+            settings,
+            listeners,
+            limits,
+            observer,
+            ..
+        } = config;
+        let clock = Clock::start();
+        let mut polls = Vec::new();
+        let mut wakers = Vec::new();
+        for _ in 0..commons.shards {
+            let poll = Poll::new()?;
+            wakers.push(Waker::new(poll.registry(), MAIL)?);
+            polls.push(poll);
+        }
+        let post = Arc::new(Post::new(wakers));
+        let quota = Arc::new(Quota::new(settings.listeners.len(), &limits));
+        // One failure is enough to end the broker.
+        let (failed, failures) = mpsc::channel(1);
+        let supervisor = Supervisor {
+            observer: Arc::clone(&observer),
+            failures: failed,
+        };
+        let mut crew = Crew::new();
+        let oracle = Oracle::start(
+            config.verdict_threads,
+            config.verdicts_waiting_max,
+            &post,
+            &supervisor,
+            &mut crew,
+        )?;
+        let mut starts = Vec::new();
+        for (poll, id) in polls.into_iter().zip((0..).map(ShardId)) {
+            starts.push(ShardStart::new(
+                id, poll, &listeners, &post, &oracle, &quota, &observer, clock, &commons, &settings,
+            )?);
+        }
+        for start in starts {
+            let name = format!("shard-{}", start.id.0);
+            crew.push(supervisor.spawn(name, move || start.run())?);
+        }
+        let next_link = AtomicU16::new(0);
+        Ok(Self {
+            post,
+            quota,
+            oracle,
+            commons,
+            clock,
+            crew,
+            failures,
+            next_link,
+        })
+    }
+
+    /// Connects from inside; the caller speaks MQTT over it. Needs the context of a tokio runtime.
+    ///
+    /// # Errors
+    /// If there are no descriptors.
+    pub fn link(&self) -> io::Result<UnixStream> {
+        let (mail, stream) = link::make()?;
+        let number = self.next_link.fetch_add(1, Ordering::Relaxed);
+        self.post
+            .send(ShardId(number % self.commons.shards), mail)?;
+        UnixStream::from_std(stream)
+    }
+
+    /// Gives all shards new settings and the listeners new limits.
+    ///
+    /// # Errors
+    /// If a shard cannot be reached any more.
+    pub fn apply(&self, settings: &Arc<Settings>, limits: &ConnectionLimits) -> io::Result<()> {
+        self.quota.limit(limits);
+        self.tell_all(|| Mail::Settings(Arc::clone(settings)))
+    }
+
+    /// The sum of what all shards count.
+    #[must_use]
+    pub fn counters(&self) -> Tally {
+        let mut sum = Tally::default();
+        for counters in &self.commons.counters {
+            sum += counters.load();
+        }
+        sum
+    }
+
+    /// The clock of all shards.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Waits until a thread fails. The broker has to end then; an observer has been told why.
+    pub async fn failed(&mut self) -> ThreadFailure {
+        self.failures.recv().await.unwrap_or_else(|| ThreadFailure {
+            thread: "runtime".to_owned(),
+            reason: "all threads ended".to_owned(),
+        })
+    }
+
+    /// Accepts nothing more, says goodbye to all clients, publishes what wills there are, and joins
+    /// the threads. It blocks for some seconds at most.
+    ///
+    /// # Errors
+    /// If a thread failed, now or before.
+    pub fn stop(mut self) -> Result<(), ThreadFailure> {
+        self.oracle.stop();
+        // A shard that cannot be woken has failed, and `failures` says so.
+        let told = self.tell_all(|| Mail::Stop);
+        let Self { crew, oracle, .. } = self;
+        drop(oracle);
+        if told.is_ok() {
+            for thread in crew {
+                // Panics are caught inside and reported.
+                let _ = thread.join();
+            }
+        }
+        self.failures.try_recv().map_or(Ok(()), Err)
+    }
+
+    fn tell_all(&self, mail: impl Fn() -> Mail) -> io::Result<()> {
+        for shard in 0..self.commons.shards {
+            self.post.send(ShardId(shard), mail())?;
+        }
+        Ok(())
+    }
+}
