@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
 
-use crate::config::{LogTypes, Origin};
+use crate::config::{self, LogTypes, Origin};
 
 /// Shards that there can be.
-const SHARDS_MAX: usize = 64;
+const SHARDS_MAX: usize = config::SHARDS_MAX as usize;
 /// Ports that may be given with `-p`.
 const PORTS_MAX: usize = 10;
 

@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Address, Config, Files, Listener, SocketDomain};
 use crate::control::{
-    PasswordFileFailure, PasswordFiles, Reread, engine_settings, reread,
+    InterfaceError, PasswordFileFailure, PasswordFiles, Reread, engine_settings, interface_hosts,
+    reread,
 };
 use crate::engine::commons::Commons;
 use crate::engine::ids::SHARDS_MAX;
@@ -49,7 +50,11 @@ impl Builder {
     /// A broker of this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, shards: None, log: None }
+        Self {
+            config,
+            shards: None,
+            log: None,
+        }
     }
 
     /// How many threads serve clients, at least one; instead of what the configuration says.
@@ -75,7 +80,11 @@ impl Builder {
     /// # Errors
     /// A file, a listening socket or a thread cannot be had.
     pub fn start(self) -> Result<Broker, StartError> {
-        let Self { config, shards, log } = self;
+        let Self {
+            config,
+            shards,
+            log,
+        } = self;
         let log = match log {
             Some(log) => log,
             None => {
@@ -86,7 +95,7 @@ impl Builder {
         };
         let mut files = PasswordFiles::new(&log, symlinks_are_allowed());
         let settings = engine_settings(&config, &mut files)?;
-        let listeners = Listeners::open(&listen_addresses(&config), &log)?;
+        let listeners = Listeners::open(&listen_addresses(&config)?, &log)?;
         let shards = shards.unwrap_or_else(|| shards_of(&config));
         let commons = Arc::new(Commons::new(shards, rand::random()));
         let runtime = Runtime::start(RuntimeConfig {
@@ -100,9 +109,14 @@ impl Builder {
         })?;
         let (sys_interval, interval) = watch::channel(sys_seconds(&config));
         let sys_topics = SysTopics::new(commons, runtime.clock());
-        let sys_topics =
-            tokio::spawn(speak(sys_topics, runtime.link()?, interval, log.clone()));
-        Ok(Broker { runtime, config, log, sys_interval, sys_topics })
+        let sys_topics = tokio::spawn(speak(sys_topics, runtime.link()?, interval, log.clone()));
+        Ok(Broker {
+            runtime,
+            config,
+            log,
+            sys_interval,
+            sys_topics,
+        })
     }
 }
 
@@ -126,7 +140,8 @@ impl Broker {
     /// log what is wrong and keeps what was in force. Clients whose credentials no longer hold are
     /// disconnected. The log file is opened anew either way.
     pub fn reload(&mut self, files: &dyn Files) {
-        self.log.tell(Level::Information, format_args!("Reloading config."));
+        self.log
+            .tell(Level::Information, format_args!("Reloading config."));
         let reread = reread(&self.config, files, symlinks_are_allowed(), &self.log);
         if let Some(Reread { config, settings }) = reread {
             self.config = config;
@@ -140,7 +155,8 @@ impl Broker {
     }
 
     fn apply(&self, settings: Settings) -> io::Result<()> {
-        self.runtime.apply(&Arc::new(settings), &connection_limits(&self.config))?;
+        self.runtime
+            .apply(&Arc::new(settings), &connection_limits(&self.config))?;
         // The receiver may have gone with its link, which was told then.
         self.sys_interval.send_replace(sys_seconds(&self.config));
         Ok(())
@@ -165,7 +181,12 @@ impl Broker {
     /// # Errors
     /// A thread failed, now or before.
     pub async fn stop(self) -> Result<(), ThreadFailure> {
-        let Self { runtime, sys_interval, sys_topics, .. } = self;
+        let Self {
+            runtime,
+            sys_interval,
+            sys_topics,
+            ..
+        } = self;
         drop(sys_interval);
         let joined = |error: tokio::task::JoinError| ThreadFailure {
             thread: "control".to_owned(),
@@ -187,11 +208,17 @@ async fn speak(
     log: Log,
 ) {
     let ended = match link_over(pipe, "sys").await {
-        Ok((link, _messages)) => sys_topics.run(&link, sys_interval).await.map_err(|e| e.into()),
+        Ok((link, _messages)) => sys_topics
+            .run(&link, sys_interval)
+            .await
+            .map_err(|e| e.into()),
         Err(error) => Err(error),
     };
     if let Err(error) = ended {
-        log.tell(Level::Error, format_args!("Error: $SYS is no longer published: {error}."));
+        log.tell(
+            Level::Error,
+            format_args!("Error: $SYS is no longer published: {error}."),
+        );
     }
 }
 
@@ -208,29 +235,52 @@ async fn link_over(
 
 /// Where the listeners listen. In local-only mode 127.0.0.1 and ::1 of a port are one: it is
 /// enough to have either.
-fn listen_addresses(config: &Config) -> Vec<ListenAddress> {
-    let mut addresses = Vec::new();
+fn listen_addresses(config: &Config) -> Result<Vec<ListenAddress>, InterfaceError> {
+    let mut addresses: Vec<ListenAddress> = Vec::new();
     for (number, listener) in (0..).zip(&config.listeners) {
-        let bind = match &listener.address {
-            Address::Unix(path) => Bind::Unix { path: path.clone() },
-            Address::Tcp { port, .. } if config.local_only => Bind::Loopback { port: port.get() },
-            Address::Tcp { port, host, socket_domain } => Bind::Tcp {
-                host: host.as_deref().map(Into::into),
-                port: port.get(),
-                family: match socket_domain {
-                    SocketDomain::Any => None,
-                    SocketDomain::Ipv4 => Some(Family::V4),
-                    SocketDomain::Ipv6 => Some(Family::V6),
-                },
-            },
-        };
-        let address = ListenAddress { number, bind };
-        let known = |other: &ListenAddress| config.local_only && other.bind == address.bind;
-        if !addresses.iter().any(known) {
-            addresses.push(address);
+        for bind in binds(listener, config.local_only)? {
+            let known = config.local_only && addresses.iter().any(|other| other.bind == bind);
+            if !known {
+                addresses.push(ListenAddress { number, bind });
+            }
         }
     }
-    addresses
+    Ok(addresses)
+}
+
+/// Several if it listens at the addresses of an interface.
+fn binds(listener: &Listener, local_only: bool) -> Result<Vec<Bind>, InterfaceError> {
+    let (port, host, socket_domain) = match &listener.address {
+        Address::Unix(path) => return Ok(vec![Bind::Unix { path: path.clone() }]),
+        Address::Tcp { port, .. } if local_only => {
+            return Ok(vec![Bind::Loopback { port: port.get() }]);
+        }
+        Address::Tcp {
+            port,
+            host,
+            socket_domain,
+        } => (port.get(), host, socket_domain),
+    };
+    let family = match socket_domain {
+        SocketDomain::Any => None,
+        SocketDomain::Ipv4 => Some(Family::V4),
+        SocketDomain::Ipv6 => Some(Family::V6),
+    };
+    let Some(interface) = &listener.bind_interface else {
+        let host = host.as_deref().map(Into::into);
+        return Ok(vec![Bind::Tcp { host, port, family }]);
+    };
+    let hosts = interface_hosts(interface, host.as_deref(), |address| match family {
+        None => true,
+        Some(Family::V4) => address.is_ipv4(),
+        Some(Family::V6) => address.is_ipv6(),
+    })?;
+    let bind = |host| Bind::Tcp {
+        host: Some(host),
+        port,
+        family,
+    };
+    Ok(hosts.into_iter().map(bind).collect())
 }
 
 fn connection_limits(config: &Config) -> ConnectionLimits {
@@ -249,8 +299,13 @@ fn sys_seconds(config: &Config) -> u16 {
 
 /// As configured, else one for each core that this process may use.
 fn shards_of(config: &Config) -> u16 {
-    let shards = config.start.shards.map_or_else(cores, std::num::NonZero::get);
-    u16::try_from(shards).unwrap_or(SHARDS_MAX).clamp(1, SHARDS_MAX)
+    let shards = config
+        .start
+        .shards
+        .map_or_else(cores, std::num::NonZero::get);
+    u16::try_from(shards)
+        .unwrap_or(SHARDS_MAX)
+        .clamp(1, SHARDS_MAX)
 }
 
 fn cores() -> usize {
@@ -267,6 +322,9 @@ pub enum StartError {
     /// The log file cannot be opened.
     #[error(transparent)]
     Log(#[from] LogFileError),
+    /// An interface cannot be bound to.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
     /// A listening socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -312,14 +370,19 @@ mod tests {
     }
 
     fn config(text: &'static str) -> Config {
-        let origin = Origin { files: vec!["broker.conf".into()], ..Origin::default() };
+        let origin = Origin {
+            files: vec!["broker.conf".into()],
+            ..Origin::default()
+        };
         Config::load(origin, &OneFile(text)).unwrap().config
     }
 
     #[test]
     fn in_local_only_mode_the_two_loopback_addresses_of_a_port_are_one_place() {
-        let addresses = listen_addresses(&config("sys_interval 0\n"));
-        let [address] = addresses.as_slice() else { panic!("{addresses:?}") };
+        let addresses = listen_addresses(&config("sys_interval 0\n")).unwrap();
+        let [address] = addresses.as_slice() else {
+            panic!("{addresses:?}")
+        };
         assert_eq!(address.number, 0);
         assert_eq!(address.bind, Bind::Loopback { port: 1883 });
     }
@@ -333,19 +396,30 @@ mod tests {
              listener 1885\n\
              socket_domain ipv6\n",
         );
-        let addresses = listen_addresses(&config);
+        let addresses = listen_addresses(&config).unwrap();
         let numbers: Vec<u16> = addresses.iter().map(|address| address.number).collect();
         assert_eq!(numbers, [0, 1]);
         assert_eq!(
             addresses[0].bind,
-            Bind::Tcp { host: Some("127.0.0.1".into()), port: 1884, family: None }
+            Bind::Tcp {
+                host: Some("127.0.0.1".into()),
+                port: 1884,
+                family: None
+            }
         );
         assert_eq!(
             addresses[1].bind,
-            Bind::Tcp { host: None, port: 1885, family: Some(Family::V6) }
+            Bind::Tcp {
+                host: None,
+                port: 1885,
+                family: Some(Family::V6)
+            }
         );
         let limits = connection_limits(&config);
-        assert_eq!((limits.global, limits.listeners), (Some(9), vec![Some(3), None]));
+        assert_eq!(
+            (limits.global, limits.listeners),
+            (Some(9), vec![Some(3), None])
+        );
     }
 
     #[test]

@@ -39,7 +39,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run_broker(args: &Args) -> ExitCode {
     let log = Log::new(Clock::start());
     if args.test_config && args.config_files.is_empty() {
-        log.tell(Level::Error, format_args!("Please provide a configuration file to test."));
+        log.tell(
+            Level::Error,
+            format_args!("Please provide a configuration file to test."),
+        );
         return ExitCode::from(config::EXIT_CODE);
     }
     let Loaded { config, notices } = match Config::load(args.origin(), &Disk) {
@@ -55,7 +58,10 @@ fn run_broker(args: &Args) -> ExitCode {
         log.tell(Level::from(*level), format_args!("{text}"));
     }
     if args.test_config {
-        log.tell(Level::Information, format_args!("Configuration file is OK."));
+        log.tell(
+            Level::Information,
+            format_args!("Configuration file is OK."),
+        );
         return ExitCode::SUCCESS;
     }
     let ended = prepare(args, &config, &log).and_then(|pid_file| {
@@ -83,9 +89,7 @@ fn prepare(args: &Args, config: &Config, log: &Log) -> Result<Option<PidFile>, F
         daemonise().map_err(Failure::Daemon)?;
     }
     let pid_file = match &config.start.pid_file {
-        Some(path) => {
-            Some(PidFile::write(path.clone(), log.clone()).map_err(Failure::PidFile)?)
-        }
+        Some(path) => Some(PidFile::write(path.clone(), log.clone()).map_err(Failure::PidFile)?),
         None => None,
     };
     // The log says itself if its file cannot be had, and the broker goes on, as the original does.
@@ -109,15 +113,21 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         // Before anything takes time: a signal that comes while the broker starts is heard.
         let mut signals = Signals::listen().map_err(StartError::System)?;
         let mut broker = Broker::builder(config.clone()).log(log.clone()).start()?;
-        log.tell(Level::Information, format_args!("{NAME} version {VERSION} running"));
+        log.tell(
+            Level::Information,
+            format_args!("{NAME} version {VERSION} running"),
+        );
         if let Err(error) = tell_ready() {
             let error = describe(&error);
             let text = format_args!("Warning: The service manager cannot be told: {error}.");
             log.tell(Level::Warning, text);
         }
         let ended = heed(&mut signals, &mut broker, log).await;
-        log.tell(Level::Information, format_args!("{NAME} version {VERSION} terminating"));
         let stopped = broker.stop().await.map_err(|_| Failure::Thread);
+        log.tell(
+            Level::Information,
+            format_args!("{NAME} version {VERSION} terminating"),
+        );
         ended.and(stopped)
     })
 }
@@ -148,7 +158,10 @@ async fn heed(signals: &mut Signals, broker: &mut Broker, log: &Log) -> Result<(
 /// The first lines of a log.
 fn say_what_starts(config: &Config, log: &Log) {
     let tell = |level, text: fmt::Arguments<'_>| log.tell(level, text);
-    tell(Level::Information, format_args!("{NAME} version {VERSION} starting"));
+    tell(
+        Level::Information,
+        format_args!("{NAME} version {VERSION} starting"),
+    );
     tell(
         Level::Information,
         format_args!(
@@ -160,12 +173,21 @@ fn say_what_starts(config: &Config, log: &Log) {
         tell(Level::Information, format_args!("Using default config."));
     }
     for file in &config.origin.files {
-        tell(Level::Information, format_args!("Config loaded from {}.", file.display()));
+        tell(
+            Level::Information,
+            format_args!("Config loaded from {}.", file.display()),
+        );
     }
     for feature in ["Bridge", "Persistence", "TLS", "TLS-PSK", "Websockets"] {
-        tell(Level::Information, format_args!("{feature} support NOT available."));
+        tell(
+            Level::Information,
+            format_args!("{feature} support NOT available."),
+        );
     }
-    tell(Level::Information, format_args!("Info: running {NAME} as user: {}.", user_name()));
+    tell(
+        Level::Information,
+        format_args!("Info: running {NAME} as user: {}.", user_name()),
+    );
     if symlinks_are_allowed() {
         tell(
             Level::Notice,

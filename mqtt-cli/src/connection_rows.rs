@@ -48,8 +48,8 @@ pub const ROWS: &[Row<ConnectionArgs>] = &[
                 args.properties.take(words)
             },
         },
-        help: "a property for a packet, e.g. -D publish content-type text/plain;\n\
-               twofold for user properties, e.g. -D publish user-property KEY VALUE. Sets -V 5",
+        help: "a property for a packet, e.g. -D publish content-type text/plain or \
+               -D publish user-property KEY VALUE. Sets -V 5",
     },
     value(
         &["-h", "--host"],
@@ -119,7 +119,7 @@ pub const ROWS: &[Row<ConnectionArgs>] = &[
         names: &["-o"],
         shown: "-o",
         kind: Kind::OptionsFile,
-        help: "read options from this file, one a line, instead of the usual file\n\
+        help: "read options from this file, one a line, instead of the usual file \
                ($XDG_CONFIG_HOME or ~/.config, named as the program or as the original tool)",
     },
     value(

@@ -40,6 +40,9 @@ pub fn help<A: ToolArgs>() -> String {
     page
 }
 
+/// Where a line of an option is broken.
+const LINE_BYTES_MAX: usize = 90;
+
 const EXIT_CODES: &str = "0 done; 1 wrong usage, unreadable file, first connection failed, and
 this page; 2 the server broke the protocol; 4 the server said DISCONNECT; 7 connection lost;
 19 no answer in time; 21 an answer that is not MQTT; 24 QoS not supported; 27 timed out; 1-5 and
@@ -47,11 +50,22 @@ this page; 2 the server broke the protocol; 4 the server said DISCONNECT; 7 conn
 first publish or subscription that it refused.
 ";
 
+/// ` -X : text`, with the text broken between words and indented.
 fn option_lines<A>(row: &Row<A>) -> String {
-    let mut lines = format!(" {}", row.names.join(", "));
+    let mut line = format!(" {}", row.names.join(", "));
     if !row.words().is_empty() {
-        let _ = write!(lines, " {}", row.words());
+        let _ = write!(line, " {}", row.words());
     }
-    let _ = writeln!(lines, " : {}", row.help.replace('\n', "\n      "));
-    lines
+    line.push_str(" :");
+    let mut lines = String::new();
+    for word in row.help.split_ascii_whitespace() {
+        if line.len() + 1 + word.len() > LINE_BYTES_MAX {
+            lines.push_str(&line);
+            lines.push('\n');
+            line = " ".repeat(5);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    lines + &line + "\n"
 }

@@ -45,7 +45,7 @@ pub struct Row<A> {
     pub shown: &'static str,
     /// What follows the option, and what it does.
     pub kind: Kind<A>,
-    /// One or more lines for the help.
+    /// What the help says; it finds the ends of lines itself.
     pub help: &'static str,
 }
 

@@ -7,13 +7,18 @@ use mqtt_codec::{PacketId, Properties, PropertiesBuf, QoS, ReasonCode};
 use mqtt_session::client::{Event as Told, Outcome};
 
 use crate::event::{Acknowledgement, Answer, Event, Published};
-use crate::options::DeliverQos2;
+use crate::options::{Acknowledge, DeliverQos2, Options};
 use crate::{Connected, Message};
+
+/// Bytes of messages that may wait for their release. Beyond that they are delivered with their
+/// PUBLISH, once all the same: a server may leave 65 535 of them open.
+const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// QoS 2 messages until they are released. The session bounds how many are open.
 pub(crate) struct Delivery {
     when: DeliverQos2,
     held: HashMap<PacketId, Message>,
+    held_bytes: usize,
 }
 
 /// What a packet is worth to the program.
@@ -24,10 +29,17 @@ pub(crate) enum Owned {
 }
 
 impl Delivery {
-    pub(crate) fn new(when: DeliverQos2) -> Self {
+    /// A program that acknowledges by hand gets its messages at once: a server releases only what
+    /// was acknowledged.
+    pub(crate) fn new(options: &Options) -> Self {
+        let when = match options.settings.acknowledge {
+            Acknowledge::Automatically => options.deliver_qos2,
+            Acknowledge::ByHand => DeliverQos2::OnPublish,
+        };
         Self {
             when,
             held: HashMap::new(),
+            held_bytes: 0,
         }
     }
 
@@ -35,6 +47,7 @@ impl Delivery {
     pub(crate) fn handle_connected(&mut self, connected: &Connected) {
         if !connected.session_present {
             self.held.clear();
+            self.held_bytes = 0;
         }
     }
 
@@ -45,15 +58,20 @@ impl Delivery {
             Told::Message(publish) => {
                 let message = Message::new(frame, &publish);
                 match publish.packet_id {
-                    Some(packet_id) if self.is_held(publish.qos) => {
+                    Some(packet_id) if self.is_held(&message) => {
                         // It may wait long, so it shall not keep the read buffer.
+                        self.held_bytes = self.held_bytes.saturating_add(message.len());
                         self.held.insert(packet_id, message.detach());
                         return None;
                     }
                     _ => Event::Message(message),
                 }
             }
-            Told::Released(packet_id) => Event::Message(self.held.remove(&packet_id)?),
+            Told::Released(packet_id) => {
+                let message = self.held.remove(&packet_id)?;
+                self.held_bytes = self.held_bytes.saturating_sub(message.len());
+                Event::Message(message)
+            }
             Told::Published {
                 id,
                 packet_id,
@@ -89,8 +107,10 @@ impl Delivery {
         Some(Owned::Event(event))
     }
 
-    fn is_held(&self, qos: QoS) -> bool {
-        qos == QoS::ExactlyOnce && self.when == DeliverQos2::OnRelease
+    fn is_held(&self, message: &Message) -> bool {
+        message.qos() == QoS::ExactlyOnce
+            && self.when == DeliverQos2::OnRelease
+            && self.held_bytes.saturating_add(message.len()) <= HELD_BYTES_MAX
     }
 }
 

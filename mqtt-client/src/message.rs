@@ -77,11 +77,15 @@ impl Message {
         self.packet_id
     }
 
+    /// Bytes of topic, payload and properties.
+    pub(crate) fn len(&self) -> usize {
+        self.topic.len() + self.payload.len() + self.properties.len()
+    }
+
     /// The same message in memory of its own.
     #[must_use]
     pub fn detach(&self) -> Self {
-        let mut own =
-            Vec::with_capacity(self.topic.len() + self.payload.len() + self.properties.len());
+        let mut own = Vec::with_capacity(self.len());
         own.extend_from_slice(&self.topic);
         own.extend_from_slice(&self.payload);
         own.extend_from_slice(&self.properties);

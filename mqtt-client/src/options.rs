@@ -18,7 +18,9 @@ pub enum DeliverQos2 {
     /// With the PUBLISH, so that nothing taken over is lost with the program.
     #[default]
     OnPublish,
-    /// With the PUBREL, as the tools of Mosquitto do. Until then it is held in memory.
+    /// With the PUBREL, as the tools of Mosquitto do. Until then it is held in memory, up to
+    /// 64 MiB in all; what is beyond that, and whatever the program acknowledges by hand, is told
+    /// with the PUBLISH.
     OnRelease,
 }
 

@@ -263,7 +263,7 @@ pub(crate) fn incomplete<T>(more: usize) -> Decoded<T> {
 }
 
 /// A remaining length of two bytes and more: the value and how many bytes it took.
-#[cold]
+#[inline(never)]
 fn long_length(rest: &[u8], version: Option<Version>) -> Result<Option<(u32, usize)>, Kind> {
     let mut length = 0;
     for (place, &byte) in rest.iter().take(4).enumerate() {

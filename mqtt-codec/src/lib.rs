@@ -69,3 +69,8 @@ pub use qos::QoS;
 pub use reason::ReasonCode;
 pub use topic::{SharedFilter, TopicFilter, TopicName};
 pub use version::Version;
+
+/// Compiles and runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

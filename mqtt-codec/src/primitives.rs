@@ -1,10 +1,9 @@
 //! The standard's data types as `nom` parsers over a body whose end is known (MQTT 5, 1.5).
 
 use nom::{
-    IResult, Parser,
+    IResult,
     bytes::complete::take,
     error::{ErrorKind, ParseError},
-    multi::length_data,
     number::complete::{be_u8, be_u16, be_u32},
 };
 
@@ -203,7 +202,9 @@ fn packet_id(input: &[u8]) -> Parsed<'_, PacketId> {
 
 #[inline(always)]
 fn binary(input: &[u8]) -> Parsed<'_, &[u8]> {
-    length_data(be_u16).parse(input)
+    // `length_data` says the same, but is not always inlined.
+    let (rest, len) = be_u16(input)?;
+    take(len)(rest)
 }
 
 #[inline(always)]

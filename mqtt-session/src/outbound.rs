@@ -6,6 +6,9 @@ use mqtt_codec::{PacketId, QoS, ReasonCode};
 
 use crate::id_queue::IdQueue;
 
+#[cfg(test)]
+mod model;
+
 /// Open deliveries in the order in which they were sent; `M` is what has to be kept in order to
 /// send a message again. An empty one allocates nothing.
 ///

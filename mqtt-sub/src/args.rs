@@ -402,7 +402,7 @@ mod tests {
         }
         assert!(help.contains("100 is all"));
         assert!(
-            help.lines().all(|line| line.chars().count() <= 110),
+            help.lines().all(|line| line.chars().count() <= 100),
             "{help}"
         );
     }

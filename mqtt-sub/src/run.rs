@@ -1,6 +1,6 @@
 //! Connects, subscribes, prints what comes, and connects again when the connection is lost.
 
-use std::future::{Future, ready};
+use std::future::ready;
 use std::io::Write;
 use std::time::Duration;
 
@@ -49,7 +49,11 @@ pub(crate) async fn run(plan: Plan, stdout: &mut dyn Write, stderr: &mut dyn Wri
         () = signals.next() => Stop::Interrupted,
         () = sleep_until(limit) => Stop::TimedOut,
     };
-    subscriber.end(stop).await
+    tokio::select! {
+        exit_code = subscriber.end(stop) => exit_code,
+        // A server that does not take the good-bye need not be waited for.
+        () = signals.next() => exit::FAILURE,
+    }
 }
 
 /// Why the program ends.
@@ -365,11 +369,9 @@ impl Subscriber<'_> {
 }
 
 /// Never, if there is no time.
-fn sleep_until(time: Option<Instant>) -> impl Future<Output = ()> {
-    async move {
-        match time {
-            Some(time) => tokio::time::sleep_until(time).await,
-            None => std::future::pending().await,
-        }
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

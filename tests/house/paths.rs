@@ -143,15 +143,14 @@ fn resolved(path: &[String], module: &[String], own_name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text up to its tests, which stand at the bottom and may import what they like.
+/// The text without its tests, which may import what they like: they stand at the bottom, or in a
+/// file of their own that a line names.
 fn without_tests(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let next_is_module = lines
-            .peek()
-            .is_some_and(|next| next.trim_start().starts_with("mod "));
-        if line.trim() == "#[cfg(test)]" && next_is_module {
+        let next = lines.peek().map_or("", |next| next.trim());
+        if line.trim() == "#[cfg(test)]" && next.starts_with("mod ") && !next.ends_with(';') {
             break;
         }
         kept.push_str(line);
@@ -161,7 +160,7 @@ fn without_tests(text: &str) -> String {
 }
 
 /// The text with comments and string literals replaced by blanks, line ends kept.
-fn blanked(text: &str) -> String {
+pub(crate) fn blanked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -66,19 +66,12 @@ const WORLD: &[&str] = &[
     "std::os::unix::net",
 ];
 
-/// What floors 2 and 3 show to the floors above them besides their rules.
-const ENGINE_DATA: &[&str] = &["engine"];
-
-/// What guests see: settings, the engine's data types, and the doors of the runtime: a pipe into the
-/// broker, questions to the shards, what observers are told, the time.
+/// What guests see: settings, the engine's data types, and the doors of the runtime: what observers
+/// are told, the time.
 const GUEST: &[&str] = &[
     "config",
     "auth",
     "engine",
-    "store",
-    "runtime::link",
-    "runtime::request",
-    "runtime::events",
     "runtime::observer",
     "runtime::clock",
 ];
@@ -88,11 +81,7 @@ const READING_GUEST: &[&str] = &[
     "config",
     "auth",
     "engine",
-    "store",
     "observe",
-    "runtime::link",
-    "runtime::request",
-    "runtime::events",
     "runtime::observer",
     "runtime::clock",
 ];
@@ -117,12 +106,26 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[Exception {
 const ROWS: &[Row] = &[
     Row {
         room: "main",
-        may: &["broker", "args", "config", "store::commands"],
+        may: &["program"],
+        never: &[],
+    },
+    Row {
+        room: "program",
+        may: &[
+            "args",
+            "broker",
+            "config",
+            "control",
+            "observe",
+            "runtime::clock",
+            "runtime::listen",
+            "runtime::descriptors",
+        ],
         never: &[],
     },
     Row {
         room: "args",
-        may: &["broker", "config", "store::commands"],
+        may: &["config"],
         never: &[],
     },
     Row {
@@ -136,39 +139,9 @@ const ROWS: &[Row] = &[
         never: &[],
     },
     Row {
-        room: "http",
-        may: READING_GUEST,
-        never: &[],
-    },
-    Row {
-        room: "bridge",
-        may: GUEST,
-        never: &[],
-    },
-    Row {
-        room: "cluster",
-        may: GUEST,
-        never: &[],
-    },
-    Row {
-        room: "plugin",
-        may: GUEST,
-        never: &[],
-    },
-    Row {
         room: "runtime",
-        may: &["transport", "store", "engine", "auth", "config"],
+        may: &["engine", "auth"],
         never: &[],
-    },
-    Row {
-        room: "transport",
-        may: ENGINE_DATA,
-        never: &["tokio", "mio", "socket2", "std::net::TcpStream"],
-    },
-    Row {
-        room: "store",
-        may: ENGINE_DATA,
-        never: &["tokio", "mio"],
     },
     Row {
         room: "engine",

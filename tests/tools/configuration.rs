@@ -83,7 +83,6 @@ fn an_option_that_protects_and_is_not_built_yet_keeps_the_broker_from_starting()
         ("protocol", "websockets"),
         ("mount_point", "tenant/"),
         ("enable_proxy_protocol", "2"),
-        ("clientid_prefixes", "home-"),
     ] {
         let config = Config::new(&format!(
             "listener 1\nallow_anonymous true\n{option} {value}\n"
@@ -102,9 +101,8 @@ fn an_option_that_protects_and_is_not_built_yet_keeps_the_broker_from_starting()
 
 #[test]
 fn an_option_without_effect_yet_is_named_in_one_warning() {
-    let broker =
-        Broker::start("allow_anonymous true\nautosave_interval 60\nretain_expiry_interval 5");
-    for option in ["autosave_interval", "retain_expiry_interval"] {
+    let broker = Broker::start("allow_anonymous true\nautosave_interval 60\nmemory_limit 1000000");
+    for option in ["autosave_interval", "memory_limit"] {
         broker.wait_for_log(option);
         assert_eq!(
             broker

@@ -30,13 +30,22 @@ pub(super) fn finish(reader: &mut Reader<'_>, origin: Origin) -> Config {
     }
     let draft = std::mem::take(&mut reader.draft);
     let Globals { rules, start, log } = draft.globals;
-    let start = StartSettings { shards: origin.shards.or(start.shards), ..start };
-    let mut listeners: Vec<_> = draft.listeners.into_iter().map(|draft| draft.listener).collect();
+    let start = StartSettings {
+        shards: origin.shards.or(start.shards),
+        ..start
+    };
+    let mut listeners: Vec<_> = draft
+        .listeners
+        .into_iter()
+        .map(|draft| draft.listener)
+        .collect();
     for listener in &mut listeners {
         listener.resolve(&draft.security, start.per_listener_settings, local_only);
     }
     if rules.clientid_prefixes.is_some()
-        && listeners.iter().any(|listener| listener.use_username_as_clientid)
+        && listeners
+            .iter()
+            .any(|listener| listener.use_username_as_clientid)
     {
         reader.notice_whole(
             Level::Warning,
@@ -45,7 +54,15 @@ pub(super) fn finish(reader: &mut Reader<'_>, origin: Origin) -> Config {
         );
     }
     let log = resolve_log(log, origin.log_types);
-    Config { origin, local_only, listeners, security: draft.security, rules, log, start }
+    Config {
+        origin,
+        local_only,
+        listeners,
+        security: draft.security,
+        rules,
+        log,
+        start,
+    }
 }
 
 impl Listener {
@@ -57,7 +74,11 @@ impl Listener {
         per_listener_settings: bool,
         local_only: bool,
     ) {
-        let security = if per_listener_settings { &self.security } else { common };
+        let security = if per_listener_settings {
+            &self.security
+        } else {
+            common
+        };
         // Unset means closed, but for a broker that only its own machine can reach.
         self.allow_anonymous = self
             .listener_allow_anonymous
@@ -100,13 +121,20 @@ fn enter_local_only_mode(reader: &mut Reader<'_>, origin: &Origin) {
         reader.notice(Level::Warning, text);
     }
     reader.draft.default_listener = None;
-    let ports = if origin.ports.is_empty() { &[DEFAULT_PORT][..] } else { &origin.ports };
+    let ports = if origin.ports.is_empty() {
+        &[DEFAULT_PORT][..]
+    } else {
+        &origin.ports
+    };
     for port in ports {
         for host in ["127.0.0.1", "::1"] {
             let mut draft = new_listener(
                 tcp(*port, Some(host.to_owned())),
                 false,
-                &Place { file: std::path::Path::new("").into(), line: 0 },
+                &Place {
+                    file: std::path::Path::new("").into(),
+                    line: 0,
+                },
             );
             draft.listener.place = None;
             reader.draft.listeners.push(draft);
@@ -119,12 +147,14 @@ fn check_listeners(reader: &mut Reader<'_>) {
     let mut wrong = Vec::new();
     for (index, draft) in reader.draft.listeners.iter().enumerate() {
         let seen = |name| reader.seen.get(&(Owner::Listener(index), name));
-        wrong.extend(tls_conflicts(&seen).into_iter().map(|(place, option, text)| {
-            (place.clone(), option, text)
-        }));
-        wrong.extend(proxy_conflicts(draft, &seen).map(|(option, text)| {
-            (draft.place.clone(), option, text)
-        }));
+        wrong.extend(
+            tls_conflicts(&seen)
+                .into_iter()
+                .map(|(place, option, text)| (place.clone(), option, text)),
+        );
+        wrong.extend(
+            proxy_conflicts(draft, &seen).map(|(option, text)| (draft.place.clone(), option, text)),
+        );
     }
     for (place, option, text) in wrong {
         reader.place = place;
@@ -181,6 +211,7 @@ fn check_addresses(reader: &mut Reader<'_>) {
     let mut first: HashMap<Address, Place> = HashMap::new();
     let mut wrong = Vec::new();
     for draft in &reader.draft.listeners {
+        // Interfaces part listeners of the same port; only the runtime can resolve them.
         if draft.listener.bind_interface.is_some() {
             continue;
         }
@@ -202,11 +233,17 @@ fn check_addresses(reader: &mut Reader<'_>) {
 /// An address once for each of its families.
 fn families(address: &Address) -> Vec<Address> {
     match address {
-        Address::Tcp { port, host, socket_domain: SocketDomain::Any } => {
-            [SocketDomain::Ipv4, SocketDomain::Ipv6]
-                .map(|socket_domain| Address::Tcp { port: *port, host: host.clone(), socket_domain })
-                .into()
-        }
+        Address::Tcp {
+            port,
+            host,
+            socket_domain: SocketDomain::Any,
+        } => [SocketDomain::Ipv4, SocketDomain::Ipv6]
+            .map(|socket_domain| Address::Tcp {
+                port: *port,
+                host: host.clone(),
+                socket_domain,
+            })
+            .into(),
         other => vec![other.clone()],
     }
 }
@@ -219,23 +256,40 @@ fn check_bridges(reader: &mut Reader<'_>) {
         let missing = [
             (!seen("address"), "no remote addresses defined"),
             (!seen("topic"), "no topics defined"),
-            (seen("bridge_psk") && !seen("bridge_identity"), "missing bridge_identity"),
-            (seen("bridge_identity") && !seen("bridge_psk"), "missing bridge_psk"),
+            (
+                seen("bridge_psk") && !seen("bridge_identity"),
+                "missing bridge_identity",
+            ),
+            (
+                seen("bridge_identity") && !seen("bridge_psk"),
+                "missing bridge_psk",
+            ),
         ];
         let missing = missing.into_iter().filter(|(is_missing, _)| *is_missing);
         wrong.extend(missing.map(|(_, what)| {
-            (bridge.place.clone(), format!("Invalid bridge configuration: {what}"))
+            (
+                bridge.place.clone(),
+                format!("Invalid bridge configuration: {what}"),
+            )
         }));
         if seen("bridge_psk")
-            && ["bridge_cafile", "bridge_capath", "bridge_certfile", "bridge_keyfile"]
-                .into_iter()
-                .any(seen)
+            && [
+                "bridge_cafile",
+                "bridge_capath",
+                "bridge_certfile",
+                "bridge_keyfile",
+            ]
+            .into_iter()
+            .any(seen)
         {
             let text = "'bridge_psk': Cannot use both certificate and psk encryption in a single \
                         bridge";
             wrong.push((bridge.place.clone(), text.to_owned()));
         }
-        let id = bridge.local_clientid.clone().unwrap_or_else(|| default_local_id(bridge));
+        let id = bridge
+            .local_clientid
+            .clone()
+            .unwrap_or_else(|| default_local_id(bridge));
         if local_ids.insert(id.clone(), ()).is_some() {
             let text = format!(
                 "Bridge local_clientid '{}' is not unique. Try changing or setting the \

@@ -24,7 +24,11 @@ impl Reader<'_> {
         self.draft.is_networked = true;
         let address = listener_address(value);
         // Options that follow must not be blamed for a line that is wrong in itself.
-        let used = address.as_ref().ok().cloned().unwrap_or_else(|| tcp(DEFAULT_PORT, None));
+        let used = address
+            .as_ref()
+            .ok()
+            .cloned()
+            .unwrap_or_else(|| tcp(DEFAULT_PORT, None));
         let listener = new_listener(used, false, &self.place);
         self.begin_listener(listener);
         address.map(drop)
@@ -35,11 +39,16 @@ impl Reader<'_> {
         self.draft.is_networked = true;
         let index = self.select_default_listener();
         let number = value.number_within(1, u32::from(u16::MAX))?;
-        let Some(draft) = self.draft.listeners.get_mut(index) else { return Ok(()) };
+        let Some(draft) = self.draft.listeners.get_mut(index) else {
+            return Ok(());
+        };
         let is_repeated = draft.has_port;
         draft.has_port = true;
         if let Address::Tcp { port, .. } = &mut draft.listener.address {
-            *port = u16::try_from(number).ok().and_then(NonZeroU16::new).unwrap_or(*port);
+            *port = u16::try_from(number)
+                .ok()
+                .and_then(NonZeroU16::new)
+                .unwrap_or(*port);
         }
         if is_repeated {
             self.notice(
@@ -145,8 +154,8 @@ impl Reader<'_> {
     pub(super) fn use_plugin(&mut self, value: &Value<'_>) -> Result<(), Fault> {
         self.begin_plugin();
         let name = value.text_word()?;
-        let is_explicit = self.current.listener.is_some()
-            && self.current.listener != self.draft.default_listener;
+        let is_explicit =
+            self.current.listener.is_some() && self.current.listener != self.draft.default_listener;
         if !is_explicit {
             return Err(Fault::other(
                 "The 'plugin_use' option requires a listener to be defined first",
@@ -195,24 +204,38 @@ pub(super) fn new_listener(address: Address, is_default: bool, place: &Place) ->
 
 /// A TCP address of both families.
 pub(super) fn tcp(port: NonZeroU16, host: Option<String>) -> Address {
-    Address::Tcp { port, host, socket_domain: SocketDomain::Any }
+    Address::Tcp {
+        port,
+        host,
+        socket_domain: SocketDomain::Any,
+    }
 }
 
 fn listener_address(value: &Value<'_>) -> Result<Address, Fault> {
     let number = value.number_within(0, u32::from(u16::MAX))?;
     // A second word with `#` in front is a comment.
-    let mut words = value.words().skip(1).take_while(|word| !word.starts_with(b"#"));
-    let second = words.next().map(|word| value.checked_text(word)).transpose()?;
+    let mut words = value
+        .words()
+        .skip(1)
+        .take_while(|word| !word.starts_with(b"#"));
+    let second = words
+        .next()
+        .map(|word| value.checked_text(word))
+        .transpose()?;
     match (u16::try_from(number).ok().and_then(NonZeroU16::new), second) {
         (Some(port), host) => Ok(tcp(port, host.map(str::to_owned))),
-        (None, None) => Err(Fault::other("A listener with port 0 must provide a Unix socket path")),
+        (None, None) => Err(Fault::other(
+            "A listener with port 0 must provide a Unix socket path",
+        )),
         (None, Some(path)) if path.len() > SOCKET_PATH_BYTES_MAX => {
             let path = shown(path.as_bytes());
-            Err(Fault::Other(format!("Path to unix socket is too long \"{path}\"")))
+            Err(Fault::Other(format!(
+                "Path to unix socket is too long \"{path}\""
+            )))
         }
-        (None, Some(_)) if words.next().is_some() => {
-            Err(Fault::other("the path of a Unix socket may not contain spaces"))
-        }
+        (None, Some(_)) if words.next().is_some() => Err(Fault::other(
+            "the path of a Unix socket may not contain spaces",
+        )),
         (None, Some(path)) => Ok(Address::Unix(PathBuf::from(path))),
     }
 }

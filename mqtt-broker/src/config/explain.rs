@@ -42,7 +42,13 @@ pub fn nearest_option(name: &str) -> Option<&'static str> {
 fn names(row: &ConfigOption) -> String {
     let names: Vec<_> = row
         .names()
-        .map(|name| if name.ends_with('_') { format!("{name}NAME") } else { name.to_owned() })
+        .map(|name| {
+            if name.ends_with('_') {
+                format!("{name}NAME")
+            } else {
+                name.to_owned()
+            }
+        })
         .collect();
     names.join(", ")
 }
@@ -77,7 +83,10 @@ fn reload(reload: Reload) -> &'static str {
 fn tell_status(status: Status, line: &mut dyn FnMut(&str, &str)) {
     match status {
         Status::Works => line("status", "works"),
-        Status::Refuses(reason) => line("status", &format!("keeps the broker from starting: {reason}")),
+        Status::Refuses(reason) => line(
+            "status",
+            &format!("keeps the broker from starting: {reason}"),
+        ),
         Status::NoEffectYet(why) => line("status", &format!("no effect yet: {why}")),
         Status::NotNeeded(why) => line("status", &format!("no effect: {why}")),
         Status::Gone(text) => line("status", text),

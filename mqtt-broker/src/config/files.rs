@@ -37,14 +37,20 @@ impl Files for Disk {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        std::fs::File::open(path)?
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(io::Error::other(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+            return Err(io::Error::other(format!(
+                "it is larger than {FILE_BYTES_MAX} bytes"
+            )));
         }
         Ok(bytes)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
+        std::fs::read_dir(directory)?
+            .map(|entry| Ok(entry?.file_name()))
+            .collect()
     }
 }

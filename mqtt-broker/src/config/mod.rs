@@ -26,8 +26,8 @@ pub use files::{Disk, FILE_BYTES_MAX, Files};
 pub use reload::{Changes, Reloaded, reload};
 pub use report::{ConfigError, ConfigErrors, EXIT_CODE, Level, Notice, Place};
 pub use settings::{
-    Address, Config, Listener, Log, LogTypes, Origin, ProtocolVersions, Rules, Security,
-    SocketDomain, StartSettings,
+    Address, Config, Listener, Log, LogTypes, Origin, ProtocolVersions, Rules, SHARDS_MAX,
+    Security, SocketDomain, StartSettings,
 };
 
 /// A configuration that can be used.
@@ -49,7 +49,10 @@ impl Config {
         let mut reader = reader::Reader::read(&origin.files, files);
         let config = check::finish(&mut reader, origin);
         if reader.errors.is_empty() {
-            Ok(Loaded { config, notices: reader.notices })
+            Ok(Loaded {
+                config,
+                notices: reader.notices,
+            })
         } else {
             Err(reader.errors)
         }

@@ -49,7 +49,10 @@ impl<'f> Reader<'f> {
             notices: Vec::new(),
             seen: HashMap::new(),
             current: Current::default(),
-            place: Place { file: Path::new("").into(), line: 0 },
+            place: Place {
+                file: Path::new("").into(),
+                line: 0,
+            },
             is_security_seen: false,
             noticed: HashSet::new(),
         };
@@ -73,7 +76,10 @@ impl<'f> Reader<'f> {
         let outer_place = self.place.clone();
         self.current.is_included = is_included;
         let file: Arc<Path> = path.into();
-        self.place = Place { file: Arc::clone(&file), line: 0 };
+        self.place = Place {
+            file: Arc::clone(&file),
+            line: 0,
+        };
         let (lines, flaw) = syntax::lines(bytes);
         for line in lines {
             self.place.line = line.number;
@@ -112,7 +118,8 @@ impl<'f> Reader<'f> {
             && let Some(first) = self.seen.get(&(owner, row.name))
         {
             return Err(Fault::Other(format!(
-                "Duplicate '{}' value in configuration, first given at {first} (remove one)",
+                "Duplicate '{}' value in configuration, first given at {first} \
+                 (remove one)",
                 value.option()
             )));
         }
@@ -125,7 +132,10 @@ impl<'f> Reader<'f> {
             (Scope::Broker(setter), _) => setter.set(&mut draft.globals, value, &mut warnings),
             (Scope::Plugin(setter), _) => setter.set(&mut (), value, &mut warnings),
             (Scope::Security(setter), Owner::Listener(index)) => {
-                let listener = draft.listeners.get_mut(index).map(|d| &mut d.listener.security);
+                let listener = draft
+                    .listeners
+                    .get_mut(index)
+                    .map(|d| &mut d.listener.security);
                 listener.map_or(Ok(()), |owner| setter.set(owner, value, &mut warnings))
             }
             (Scope::Security(setter), _) => setter.set(&mut draft.security, value, &mut warnings),
@@ -156,9 +166,9 @@ impl<'f> Reader<'f> {
             Scope::Security(_) if !self.draft.globals.start.per_listener_settings => {
                 Ok(Owner::Broker)
             }
-            Scope::Security(_) | Scope::Listener(Needs::Any, _) => {
-                listener.map(Owner::Listener).ok_or_else(|| needs(name, "a listener"))
-            }
+            Scope::Security(_) | Scope::Listener(Needs::Any, _) => listener
+                .map(Owner::Listener)
+                .ok_or_else(|| needs(name, "a listener")),
             Scope::Listener(Needs::Explicit, _) => listener
                 .filter(|_| listener != self.draft.default_listener)
                 .map(Owner::Listener)
@@ -183,9 +193,11 @@ impl<'f> Reader<'f> {
                     .map(Owner::Listener)
                     .ok_or_else(|| needs(name, "a listener"))
             }
-            Scope::Bridge(_) => {
-                self.current.bridge.map(Owner::Bridge).ok_or_else(|| needs(name, "a bridge"))
-            }
+            Scope::Bridge(_) => self
+                .current
+                .bridge
+                .map(Owner::Bridge)
+                .ok_or_else(|| needs(name, "a bridge")),
             Scope::Plugin(_) => self
                 .current
                 .plugin
@@ -250,16 +262,28 @@ impl<'f> Reader<'f> {
 
     pub(super) fn error(&mut self, option: Option<&str>, message: String) {
         let place = Some(self.place.clone());
-        self.errors.push(ConfigError { place, option: option.map(str::to_owned), message });
+        self.errors.push(ConfigError {
+            place,
+            option: option.map(str::to_owned),
+            message,
+        });
     }
 
     pub(super) fn notice(&mut self, level: Level, text: String) {
-        self.notices.push(Notice { level, text, place: Some(self.place.clone()) });
+        self.notices.push(Notice {
+            level,
+            text,
+            place: Some(self.place.clone()),
+        });
     }
 
     /// A notice about the configuration as a whole.
     pub(super) fn notice_whole(&mut self, level: Level, text: &str) {
-        self.notices.push(Notice { level, text: text.to_owned(), place: None });
+        self.notices.push(Notice {
+            level,
+            text: text.to_owned(),
+            place: None,
+        });
     }
 
     /// This listener is what the options that follow belong to.
@@ -279,7 +303,10 @@ impl<'f> Reader<'f> {
         }
         let directory = Path::new(value.text(super::values::TEXT_BYTES_MAX)?);
         let mut names = self.files.list(directory).map_err(|error| {
-            Fault::Other(format!("Unable to open include_dir '{}': {error}", directory.display()))
+            Fault::Other(format!(
+                "Unable to open include_dir '{}': {error}",
+                directory.display()
+            ))
         })?;
         names.retain(|name| is_config_name(name));
         names.sort_by_cached_key(sort_key);
@@ -299,7 +326,9 @@ impl<'f> Reader<'f> {
 }
 
 fn needs(option: &str, what: &str) -> Fault {
-    Fault::Other(format!("The '{option}' option requires {what} to be defined first"))
+    Fault::Other(format!(
+        "The '{option}' option requires {what} to be defined first"
+    ))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> String {
@@ -319,5 +348,8 @@ fn is_config_name(name: &OsStr) -> bool {
 
 /// Byte by byte, without regard to case first, and then upper case before lower.
 fn sort_key(name: &OsString) -> Vec<(u8, u8)> {
-    name.as_encoded_bytes().iter().map(|byte| (byte.to_ascii_uppercase(), *byte)).collect()
+    name.as_encoded_bytes()
+        .iter()
+        .map(|byte| (byte.to_ascii_uppercase(), *byte))
+        .collect()
 }

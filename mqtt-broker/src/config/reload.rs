@@ -1,10 +1,10 @@
 //! Old and new configuration into the one that holds from now on.
 
 use super::check;
+use super::draft::Owner;
 use super::files::Files;
 use super::reader::Reader;
 use super::report::{ConfigError, ConfigErrors, Level, Notice};
-use super::draft::Owner;
 use super::settings::{Address, Config, Listener, SocketDomain, StartSettings};
 
 /// What a reload has brought.
@@ -54,9 +54,18 @@ pub fn reload(old: &Config, files: &dyn Files) -> Result<Reloaded, ConfigErrors>
         return Err(reader.errors);
     }
     tell_start_settings(&old.start, &new.start, &mut notices);
-    let config = Config { local_only: old.local_only, listeners, start: old.start.clone(), ..new };
+    let config = Config {
+        local_only: old.local_only,
+        listeners,
+        start: old.start.clone(),
+        ..new
+    };
     notices.splice(..0, reader.notices);
-    Ok(Reloaded { changes: compare(old, &config), config, notices })
+    Ok(Reloaded {
+        changes: compare(old, &config),
+        config,
+        notices,
+    })
 }
 
 fn check_mode(old: &Config, new: &Config, reader: &mut Reader<'_>) {
@@ -84,8 +93,11 @@ fn merge_listeners(
     // Only what was and is reachable from this machine alone may be open by default.
     let local_only = old.local_only && new.local_only;
     let has_lines = !new.local_only || old.local_only;
-    let mut found: Vec<Option<&Listener>> =
-        if has_lines { new.listeners.iter().map(Some).collect() } else { Vec::new() };
+    let mut found: Vec<Option<&Listener>> = if has_lines {
+        new.listeners.iter().map(Some).collect()
+    } else {
+        Vec::new()
+    };
     let mut merged = Vec::with_capacity(old.listeners.len());
     for before in &old.listeners {
         let after = found
@@ -102,10 +114,15 @@ fn merge_listeners(
             }
         } else {
             let text = format!(
-                "The listener {} is not configured any more; it stays open until the broker ends.",
+                "The listener {} is not configured any more; it stays open until the \
+                 broker ends.",
                 describe(&before.address)
             );
-            notices.push(Notice { level: Level::Notice, text, place: before.place.clone() });
+            notices.push(Notice {
+                level: Level::Notice,
+                text,
+                place: before.place.clone(),
+            });
             before.clone()
         };
         listener.resolve(&new.security, old.start.per_listener_settings, local_only);
@@ -132,7 +149,11 @@ fn is_same(before: &Listener, after: &Listener) -> bool {
     match (&before.address, &after.address) {
         (
             Address::Tcp { port, host, .. },
-            Address::Tcp { port: new_port, host: new_host, .. },
+            Address::Tcp {
+                port: new_port,
+                host: new_host,
+                ..
+            },
         ) => port == new_port && host == new_host,
         (Address::Unix(path), Address::Unix(new_path)) => path == new_path,
         _ => false,
@@ -146,7 +167,8 @@ fn tell_sockets(before: &Listener, after: &Listener, notices: &mut Vec<Notice>) 
             notices.push(Notice {
                 level: Level::Notice,
                 text: format!(
-                    "The option \"{option}\" of the listener {} takes effect at the next start.",
+                    "The option \"{option}\" of the listener {} takes effect at the next \
+                     start.",
                     describe(&before.address)
                 ),
                 place: after.place.clone(),
@@ -154,15 +176,24 @@ fn tell_sockets(before: &Listener, after: &Listener, notices: &mut Vec<Notice>) 
         }
     };
     if let (
-        Address::Tcp { port, host, socket_domain },
-        Address::Tcp { port: new_port, host: new_host, socket_domain: new_domain },
+        Address::Tcp {
+            port,
+            host,
+            socket_domain,
+        },
+        Address::Tcp {
+            port: new_port,
+            host: new_host,
+            socket_domain: new_domain,
+        },
     ) = (&before.address, &after.address)
     {
         tell("port", port != new_port);
         tell("bind_address", host != new_host);
         tell("socket_domain", socket_domain != new_domain);
     }
-    tell("bind_interface", before.bind_interface != after.bind_interface);
+    let differs = before.bind_interface != after.bind_interface;
+    tell("bind_interface", differs);
 }
 
 fn tell_start_settings(old: &StartSettings, new: &StartSettings, notices: &mut Vec<Notice>) {
@@ -173,7 +204,11 @@ fn tell_start_settings(old: &StartSettings, new: &StartSettings, notices: &mut V
     ] {
         if differs {
             let text = format!("The option \"{option}\" takes effect at the next start.");
-            notices.push(Notice { level: Level::Notice, text, place: None });
+            notices.push(Notice {
+                level: Level::Notice,
+                text,
+                place: None,
+            });
         }
     }
 }
@@ -186,7 +221,10 @@ fn compare(old: &Config, new: &Config) -> Changes {
     };
     for (index, (before, after)) in old.listeners.iter().zip(&new.listeners).enumerate() {
         // A line may move within its file.
-        let before = Listener { place: after.place.clone(), ..before.clone() };
+        let before = Listener {
+            place: after.place.clone(),
+            ..before.clone()
+        };
         if before != *after {
             changes.listeners.push(index);
         }
@@ -200,13 +238,21 @@ fn compare(old: &Config, new: &Config) -> Changes {
 fn describe(address: &Address) -> String {
     match address {
         Address::Unix(path) => path.display().to_string(),
-        Address::Tcp { port, host, socket_domain } => {
+        Address::Tcp {
+            port,
+            host,
+            socket_domain,
+        } => {
             let host = host.as_deref().unwrap_or(match socket_domain {
                 SocketDomain::Any => "*",
                 SocketDomain::Ipv4 => "0.0.0.0",
                 SocketDomain::Ipv6 => "::",
             });
-            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+            if host.contains(':') {
+                format!("[{host}]:{port}")
+            } else {
+                format!("{host}:{port}")
+            }
         }
     }
 }

@@ -99,7 +99,6 @@ impl ConfigErrors {
     }
 
     /// The errors that were kept.
-    #[must_use]
     pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.errors.iter()
     }

@@ -10,6 +10,9 @@ use mqtt_codec::QoS;
 
 use super::report::Place;
 
+/// Most shards that can be asked for: the engine notes sets of shards in the bits of one word.
+pub const SHARDS_MAX: u32 = 64;
+
 /// A whole configuration, checked: what a broker is started with, or reloaded to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -123,9 +126,17 @@ pub struct ProtocolVersions {
 
 impl ProtocolVersions {
     /// All versions.
-    pub const ALL: Self = Self { v31: true, v311: true, v5: true };
+    pub const ALL: Self = Self {
+        v31: true,
+        v311: true,
+        v5: true,
+    };
     /// No version.
-    pub const NONE: Self = Self { v31: false, v311: false, v5: false };
+    pub const NONE: Self = Self {
+        v31: false,
+        v311: false,
+        v5: false,
+    };
 }
 
 /// The security options that belong to all listeners, or with `per_listener_settings true` to the

@@ -35,8 +35,8 @@ pub(super) fn lines(bytes: &[u8]) -> (impl Iterator<Item = Line<'_>>, Option<Fla
         let message = "the file is UTF-16; save it as UTF-8 without byte order mark";
         (&[][..], Some(Flaw { line: 1, message }))
     } else if let Some(text) = bytes.strip_prefix(UTF8_BOM) {
-        let message =
-            "the file begins with a byte order mark; save it as UTF-8 without byte order mark";
+        let message = "the file begins with a byte order mark; save it as UTF-8 without \
+                       byte order mark";
         (text, Some(Flaw { line: 1, message }))
     } else {
         (bytes, None)
@@ -45,14 +45,19 @@ pub(super) fn lines(bytes: &[u8]) -> (impl Iterator<Item = Line<'_>>, Option<Fla
         Some(end) => {
             let text = text.get(..end).unwrap_or_default();
             let newlines = text.iter().filter(|byte| **byte == b'\n').count();
-            let line = u32::try_from(newlines).unwrap_or(u32::MAX).saturating_add(1);
+            let line = u32::try_from(newlines)
+                .unwrap_or(u32::MAX)
+                .saturating_add(1);
             let message = "a NUL byte ends the file for the reader; remove it";
             (text, Some(Flaw { line, message }))
         }
         None => (text, None),
     };
     let lines = (1..).zip(text.split(|byte| *byte == b'\n'));
-    (lines.filter_map(|(number, line)| parse_line(number, line)), flaw.or(nul))
+    (
+        lines.filter_map(|(number, line)| parse_line(number, line)),
+        flaw.or(nul),
+    )
 }
 
 fn parse_line(number: u32, line: &[u8]) -> Option<Line<'_>> {
@@ -77,15 +82,25 @@ pub(super) fn misspelling(keyword: &[u8], is_known: impl Fn(&str) -> bool) -> Op
     if keyword.starts_with(b"#") {
         return Some("a comment begins in the first column; remove the blanks before #".to_owned());
     }
-    let end = keyword.iter().position(|byte| matches!(byte, b'\t' | b'=' | b':'))?;
+    let end = keyword
+        .iter()
+        .position(|byte| matches!(byte, b'\t' | b'=' | b':'))?;
     let before = std::str::from_utf8(keyword.get(..end)?).ok()?.trim();
     if before.is_empty() {
         return Some("a line may not begin with a tab; remove it".to_owned());
     }
     is_known(before).then(|| {
-        let sign = if keyword.get(end) == Some(&b'\t') { "a tab" } else { "a sign" };
+        let sign = if keyword.get(end) == Some(&b'\t') {
+            "a tab"
+        } else {
+            "a sign"
+        };
         let value = keyword.get(end + 1..).unwrap_or_default().trim_ascii();
-        let value = if value.is_empty() { "VALUE".to_owned() } else { shown(value) };
+        let value = if value.is_empty() {
+            "VALUE".to_owned()
+        } else {
+            shown(value)
+        };
         format!("a space parts name and value, not {sign}: write \"{before} {value}\"")
     })
 }
@@ -94,9 +109,14 @@ pub(super) fn misspelling(keyword: &[u8], is_known: impl Fn(&str) -> bool) -> Op
 mod tests {
     use super::*;
 
-    fn read(text: &[u8]) -> (Vec<(u32, &[u8], &[u8])>, Option<u32>) {
+    type Parts<'a> = (u32, &'a [u8], &'a [u8]);
+
+    fn read(text: &[u8]) -> (Vec<Parts<'_>>, Option<u32>) {
         let (lines, flaw) = lines(text);
-        (lines.map(|l| (l.number, l.keyword, l.rest)).collect(), flaw.map(|flaw| flaw.line))
+        (
+            lines.map(|l| (l.number, l.keyword, l.rest)).collect(),
+            flaw.map(|flaw| flaw.line),
+        )
     }
 
     #[test]
@@ -119,9 +139,15 @@ mod tests {
 
     #[test]
     fn byte_order_marks_and_nul_bytes_are_flaws() {
-        assert_eq!(read(b"\xEF\xBB\xBFport 1"), (vec![(1, &b"port"[..], &b"1"[..])], Some(1)));
+        assert_eq!(
+            read(b"\xEF\xBB\xBFport 1"),
+            (vec![(1, &b"port"[..], &b"1"[..])], Some(1))
+        );
         assert_eq!(read(b"\xFF\xFEp\0o\0"), (vec![], Some(1)));
-        assert_eq!(read(b"a\nb\0c\nd"), (vec![(1, &b"a"[..], &b""[..]), (2, b"b", b"")], Some(2)));
+        assert_eq!(
+            read(b"a\nb\0c\nd"),
+            (vec![(1, &b"a"[..], &b""[..]), (2, b"b", b"")], Some(2))
+        );
     }
 
     #[test]

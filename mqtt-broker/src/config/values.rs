@@ -42,7 +42,9 @@ impl<'a> Value<'a> {
 
     /// The words, parted by spaces.
     pub(super) fn words(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.rest.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+        self.rest
+            .split(|byte| *byte == b' ')
+            .filter(|word| !word.is_empty())
     }
 
     /// The first word; what follows it is ignored.
@@ -71,9 +73,12 @@ impl<'a> Value<'a> {
 
     /// A word of the value as a number.
     pub(super) fn number_of(&self, word: &[u8]) -> Result<i32, Fault> {
-        let number = c_number(word)
-            .ok_or_else(|| Fault::Value(format!("'{}' value not a number", self.option)))?;
-        i32::try_from(number).map_err(|_| Fault::Value(format!("'{}' value out of range", self.option)))
+        let fault = |what| {
+            let word = shown(word);
+            Fault::Value(format!("'{}' value {what} ({word})", self.option))
+        };
+        let number = c_number(word).ok_or_else(|| fault("not a number"))?;
+        i32::try_from(number).map_err(|_| fault("out of range"))
     }
 
     /// A number within bounds that are not negative.
@@ -92,7 +97,11 @@ impl<'a> Value<'a> {
         }
         if text.len() > bytes_max {
             // Not shown: it may be a password.
-            return Err(Fault::Value(format!("'{}' value of {} bytes is too long", self.option, text.len())));
+            return Err(Fault::Value(format!(
+                "'{}' value of {} bytes is too long",
+                self.option,
+                text.len()
+            )));
         }
         self.checked_text(text)
     }
@@ -109,7 +118,11 @@ impl<'a> Value<'a> {
 
     /// `Invalid 'x' value (v)`.
     pub(super) fn invalid(&self, value: &[u8]) -> Fault {
-        Fault::Value(format!("Invalid '{}' value ({})", self.option, shown(value)))
+        Fault::Value(format!(
+            "Invalid '{}' value ({})",
+            self.option,
+            shown(value)
+        ))
     }
 
     /// Bytes as text of MQTT (MQTT 5, 1.5.4; control characters are refused, too).
@@ -134,7 +147,10 @@ fn c_number(word: &[u8]) -> Option<i64> {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+    let (radix, digits) = match digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+    {
         Some(digits) => (16, digits),
         None if digits.len() > 1 && digits.starts_with('0') => (8, digits),
         None => (10, digits),
@@ -142,7 +158,9 @@ fn c_number(word: &[u8]) -> Option<i64> {
     let mut number = 0_i64;
     for digit in digits.chars() {
         let digit = digit.to_digit(radix)?;
-        number = number.saturating_mul(i64::from(radix)).saturating_add(i64::from(digit));
+        number = number
+            .saturating_mul(i64::from(radix))
+            .saturating_add(i64::from(digit));
     }
     let number = if is_negative { -number } else { number };
     (!digits.is_empty()).then_some(number)
@@ -196,15 +214,38 @@ mod tests {
     fn words_and_their_faults() {
         let value = |rest| Value::new("x", rest);
         assert_eq!(value(b" 5 # five").number(), Ok(5));
-        assert_eq!(value(b"").number(), Err(Fault::Value("Empty 'x' value in configuration".to_owned())));
-        assert_eq!(value(b"y").number(), Err(Fault::Value("'x' value not a number".to_owned())));
-        assert_eq!(value(b"2147483648").number(), Err(Fault::Value("'x' value out of range".to_owned())));
-        assert_eq!(value(b"3").number_within(0, 2), Err(Fault::Value("Invalid 'x' value (3)".to_owned())));
-        assert_eq!(value(b"-1").number_within(0, 2), Err(Fault::Value("Invalid 'x' value (-1)".to_owned())));
+        assert_eq!(
+            value(b"").number(),
+            Err(Fault::Value("Empty 'x' value in configuration".to_owned()))
+        );
+        assert_eq!(
+            value(b"y").number(),
+            Err(Fault::Value("'x' value not a number (y)".to_owned()))
+        );
+        assert_eq!(
+            value(b"2147483648").number(),
+            Err(Fault::Value(
+                "'x' value out of range (2147483648)".to_owned()
+            ))
+        );
+        assert_eq!(
+            value(b"3").number_within(0, 2),
+            Err(Fault::Value("Invalid 'x' value (3)".to_owned()))
+        );
+        assert_eq!(
+            value(b"-1").number_within(0, 2),
+            Err(Fault::Value("Invalid 'x' value (-1)".to_owned()))
+        );
         assert_eq!(value(b"1 yes").flag(), Ok(true));
-        assert_eq!(value(b"True").flag(), Err(Fault::Value("Invalid 'x' value (True)".to_owned())));
+        assert_eq!(
+            value(b"True").flag(),
+            Err(Fault::Value("Invalid 'x' value (True)".to_owned()))
+        );
         assert_eq!(value(b"  a # b  ").text(9), Ok("a # b"));
-        assert_eq!(value(b"   ").text(9), Err(Fault::Value("Empty 'x' value in configuration".to_owned())));
+        assert_eq!(
+            value(b"   ").text(9),
+            Err(Fault::Value("Empty 'x' value in configuration".to_owned()))
+        );
         assert!(value(b"abc").text(2).is_err());
         assert_eq!(value(b"a ").raw_text(), Ok("a "));
         for malformed in [&b"a\xFF"[..], b"a\x01b", b"a\xC2\x80b", b"a\xEF\xBF\xBE"] {

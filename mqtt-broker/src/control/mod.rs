@@ -1,5 +1,6 @@
 //! What the outside does to a running broker: signals, reload, the life of its process.
 
+mod interface;
 mod password_files;
 mod pid_file;
 mod privileges;
@@ -8,6 +9,7 @@ mod reload;
 mod settings;
 mod signals;
 
+pub use interface::{InterfaceError, interface_hosts};
 pub use password_files::{PasswordFileFailure, PasswordFiles};
 pub use pid_file::PidFile;
 pub use privileges::{PrivilegesError, drop_privileges, user_name};

@@ -90,7 +90,11 @@ impl<'a> PasswordFiles<'a> {
     /// A reader that warns in `log` of files that others may read.
     #[must_use]
     pub fn new(log: &'a Log, allow_symlinks: bool) -> Self {
-        Self { log, allow_symlinks, known: HashMap::new() }
+        Self {
+            log,
+            allow_symlinks,
+            known: HashMap::new(),
+        }
     }
 
     /// The users of a file.
@@ -118,7 +122,10 @@ impl<'a> PasswordFiles<'a> {
             self.log.tell(Level::Information, format_args!("{warning}"));
         }
         let mut text = Vec::new();
-        opened.file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+        opened
+            .file
+            .take(FILE_BYTES_MAX + 1)
+            .read_to_end(&mut text)?;
         if u64::try_from(text.len()).is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -158,7 +165,10 @@ mod tests {
         let log = Log::new(Clock::start());
         let code = |name: &str, allow_symlinks| {
             let mut files = PasswordFiles::new(&log, allow_symlinks);
-            files.load(&folder.path().join(name)).err().map(|failure| failure.exit_code())
+            files
+                .load(&folder.path().join(name))
+                .err()
+                .map(|failure| failure.exit_code())
         };
         write(&folder.path().join("plain"), "ann:secret\nbob\n");
         write(&folder.path().join("empty"), "");

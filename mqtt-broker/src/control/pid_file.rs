@@ -47,7 +47,10 @@ mod tests {
         let path = folder.path().join("pid");
         let log = Log::new(Clock::start());
         let file = PidFile::write(path.clone(), log.clone()).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), std::process::id().to_string());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            std::process::id().to_string()
+        );
         drop(file);
         assert!(!path.exists());
         assert!(PidFile::write(folder.path().join("no/pid"), log).is_err());

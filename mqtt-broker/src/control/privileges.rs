@@ -95,7 +95,10 @@ fn id(variable: &'static str, text: Option<&str>) -> Result<Option<u32>, Privile
     let Some(text) = text else { return Ok(None) };
     match text.parse() {
         Ok(id) => Ok(Some(id)),
-        Err(_) => Err(PrivilegesError::InvalidId { variable, text: text.to_owned() }),
+        Err(_) => Err(PrivilegesError::InvalidId {
+            variable,
+            text: text.to_owned(),
+        }),
     }
 }
 
@@ -117,7 +120,9 @@ fn become_user(name: &str, log: &Log) -> Result<(), PrivilegesError> {
         return Ok(());
     }
     let failed = |what| move |error| PrivilegesError::System { what, error };
-    let unknown = |user: &str| PrivilegesError::UnknownUser { user: user.to_owned() };
+    let unknown = |user: &str| PrivilegesError::UnknownUser {
+        user: user.to_owned(),
+    };
     let user = match User::from_name(name).map_err(failed("user"))? {
         Some(user) => user,
         None if name == DEFAULT_USER => {
@@ -150,22 +155,36 @@ mod tests {
         assert_eq!(id("PUID", Some("1883")).unwrap(), Some(1883));
         for wrong in ["", "-1", "mosquitto", "1883x", "4294967296"] {
             let error = id("PGID", Some(wrong)).unwrap_err();
-            assert_eq!(error.to_string(), format!("Error: PGID not a valid ID '{wrong}'"));
+            assert_eq!(
+                error.to_string(),
+                format!("Error: PGID not a valid ID '{wrong}'")
+            );
             assert_eq!(error.exit_code(), 3);
         }
     }
 
     #[test]
     fn failures_say_what_and_have_their_exit_codes() {
-        let unknown = PrivilegesError::UnknownUser { user: "carl".into() };
+        let unknown = PrivilegesError::UnknownUser {
+            user: "carl".into(),
+        };
         assert_eq!(
             (unknown.to_string().as_str(), unknown.exit_code()),
-            ("Error: Unable to drop privileges to 'carl' because this user does not exist.", 3)
+            (
+                "Error: Unable to drop privileges to 'carl' because this user does not exist.",
+                3
+            )
         );
-        let refused = PrivilegesError::System { what: "uid", error: Errno::EPERM };
+        let refused = PrivilegesError::System {
+            what: "uid",
+            error: Errno::EPERM,
+        };
         assert_eq!(
             (refused.to_string().as_str(), refused.exit_code()),
-            ("Error setting uid whilst dropping privileges: Operation not permitted.", 14)
+            (
+                "Error setting uid whilst dropping privileges: Operation not permitted.",
+                14
+            )
         );
     }
 }

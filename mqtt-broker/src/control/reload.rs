@@ -20,12 +20,7 @@ pub struct Reread {
 /// If anything is wrong with any of them it says so and returns nothing: what is in force stays,
 /// the old passwords too. (The original ends when a password file is broken. A typing error should
 /// not disconnect everybody.)
-pub fn reread(
-    old: &Config,
-    files: &dyn Files,
-    allow_symlinks: bool,
-    log: &Log,
-) -> Option<Reread> {
+pub fn reread(old: &Config, files: &dyn Files, allow_symlinks: bool, log: &Log) -> Option<Reread> {
     let reloaded = match config::reload(old, files) {
         Ok(reloaded) => reloaded,
         Err(errors) => {
@@ -39,8 +34,14 @@ pub fn reread(
     for notice in &reloaded.notices {
         log.tell(Level::from(notice.level), format_args!("{}", notice.text));
     }
-    match engine_settings(&reloaded.config, &mut PasswordFiles::new(log, allow_symlinks)) {
-        Ok(settings) => Some(Reread { config: reloaded.config, settings }),
+    match engine_settings(
+        &reloaded.config,
+        &mut PasswordFiles::new(log, allow_symlinks),
+    ) {
+        Ok(settings) => Some(Reread {
+            config: reloaded.config,
+            settings,
+        }),
         Err(failure) => {
             failure.tell(log);
             keeps_the_old(log);
@@ -52,7 +53,9 @@ pub fn reread(
 fn keeps_the_old(log: &Log) {
     log.tell(
         Level::Error,
-        format_args!("Error: The configuration was not reloaded. What was in force stays in force."),
+        format_args!(
+            "Error: The configuration was not reloaded. What was in force stays in force."
+        ),
     );
 }
 
@@ -64,13 +67,16 @@ mod tests {
 
     use super::super::settings::tests::{OneFile, config};
     use super::*;
-    use crate::observe::testing::{keeping, kept};
     use crate::observe::Levels;
+    use crate::observe::testing::{keeping, kept};
 
     fn write_users(path: &Path, users: &[&str]) {
         let hash = mqtt_passwd::PasswordHash::create(mqtt_passwd::Scheme::Sha512, b"x", &[1; 12]);
         let hash = hash.unwrap();
-        let text: String = users.iter().map(|user| format!("{user}:{hash}\n")).collect();
+        let text: String = users
+            .iter()
+            .map(|user| format!("{user}:{hash}\n"))
+            .collect();
         fs::write(path, text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -91,8 +97,15 @@ mod tests {
         write_users(&path, &["bob"]);
         let (reread, lines) = reload(&old, &format!("{text}max_keepalive 9\n"));
         let reread = reread.unwrap_or_else(|| panic!("{lines:?}"));
-        assert_eq!(reread.settings.max_keepalive.map(|seconds| seconds.get()), Some(9));
-        let users = reread.settings.listeners[0].authenticator.password_file.as_ref().unwrap();
+        assert_eq!(
+            reread.settings.max_keepalive.map(|seconds| seconds.get()),
+            Some(9)
+        );
+        let users = reread.settings.listeners[0]
+            .authenticator
+            .password_file
+            .as_ref()
+            .unwrap();
         assert!(users.lookup("bob").is_some() && users.lookup("ann").is_none());
     }
 
@@ -107,12 +120,25 @@ mod tests {
         let (reread, lines) = reload(&old, &format!("{text}max_keepalve 9\nport x\n"));
         assert!(reread.is_none());
         assert!(lines[0].starts_with("Error: broker.conf:3: "), "{lines:?}");
-        assert!(lines.last().unwrap().ends_with("What was in force stays in force."));
+        assert!(
+            lines
+                .last()
+                .unwrap()
+                .ends_with("What was in force stays in force.")
+        );
 
         fs::write(&path, "ann:plain\n").unwrap();
         let (reread, lines) = reload(&old, &text);
         assert!(reread.is_none());
-        assert!(lines[0].contains("/pw:1: Unable to decode line in password file"), "{lines:?}");
-        assert!(lines.last().unwrap().ends_with("What was in force stays in force."));
+        assert!(
+            lines[0].contains("/pw:1: Unable to decode line in password file"),
+            "{lines:?}"
+        );
+        assert!(
+            lines
+                .last()
+                .unwrap()
+                .ends_with("What was in force stays in force.")
+        );
     }
 }

@@ -26,9 +26,10 @@ pub fn engine_settings(
     files: &mut PasswordFiles<'_>,
 ) -> Result<Settings, PasswordFileFailure> {
     let rules = &config.rules;
-    let listeners = config.listeners.iter().map(|listener| {
-        listener_settings(listener, rules.clientid_prefixes.as_deref(), files)
-    });
+    let listeners = config
+        .listeners
+        .iter()
+        .map(|listener| listener_settings(listener, rules.clientid_prefixes.as_deref(), files));
     Ok(Settings {
         listeners: listeners.collect::<Result<_, _>>()?,
         policy: Arc::new(Policy::default()),
@@ -66,7 +67,11 @@ fn listener_settings(
     Ok(ListenerSettings {
         authenticator: Arc::new(Authenticator { password_file }),
         allow_anonymous: listener.allow_anonymous,
-        versions: Versions { v31: versions.v31, v311: versions.v311, v5: versions.v5 },
+        versions: Versions {
+            v31: versions.v31,
+            v311: versions.v311,
+            v5: versions.v5,
+        },
         max_qos: listener.max_qos,
         max_topic_alias: listener.max_topic_alias,
         max_topic_alias_broker: listener.max_topic_alias_broker,
@@ -106,8 +111,13 @@ pub(super) mod tests {
     }
 
     pub(in crate::control) fn config(text: &str) -> Config {
-        let origin = Origin { files: vec!["broker.conf".into()], ..Origin::default() };
-        Config::load(origin, &OneFile(text.to_owned())).unwrap().config
+        let origin = Origin {
+            files: vec!["broker.conf".into()],
+            ..Origin::default()
+        };
+        Config::load(origin, &OneFile(text.to_owned()))
+            .unwrap()
+            .config
     }
 
     fn settings(text: &str) -> Result<Settings, PasswordFileFailure> {
@@ -120,18 +130,26 @@ pub(super) mod tests {
         let settings = settings("listener 1883\n").unwrap();
         assert_eq!(settings.max_inflight_messages.get(), 20);
         assert_eq!(settings.max_queued_messages, Some(1000));
-        assert_eq!((settings.max_queued_bytes, settings.max_inflight_bytes), (None, None));
+        assert_eq!(
+            (settings.max_queued_bytes, settings.max_inflight_bytes),
+            (None, None)
+        );
         assert_eq!(settings.max_packet_size.get(), 2_000_000);
         assert_eq!(settings.max_keepalive, None);
         assert_eq!(settings.global_max_clients, None);
         assert_eq!(settings.persistent_client_expiration, None);
         assert!(settings.retain_available && !settings.queue_qos0_messages && !settings.trace);
-        let [listener] = settings.listeners.as_slice() else { panic!("one listener") };
+        let [listener] = settings.listeners.as_slice() else {
+            panic!("one listener")
+        };
         assert!(!listener.allow_anonymous && listener.allow_zero_length_clientid);
         assert!(listener.authenticator.password_file.is_none());
         assert_eq!(listener.versions, Versions::ALL);
         assert_eq!(listener.max_qos, QoS::ExactlyOnce);
-        assert_eq!((listener.max_topic_alias, listener.max_topic_alias_broker), (10, 10));
+        assert_eq!(
+            (listener.max_topic_alias, listener.max_topic_alias_broker),
+            (10, 10)
+        );
         assert_eq!(&*listener.auto_id_prefix, "auto-");
     }
 
@@ -163,17 +181,35 @@ pub(super) mod tests {
         )
         .unwrap();
         assert_eq!(settings.max_inflight_messages, NonZeroU16::MAX);
-        assert_eq!((settings.max_inflight_bytes, settings.max_queued_bytes), (Some(5), Some(6)));
+        assert_eq!(
+            (settings.max_inflight_bytes, settings.max_queued_bytes),
+            (Some(5), Some(6))
+        );
         assert_eq!(settings.max_queued_messages, None);
         assert_eq!(settings.max_packet_size.get(), 100);
         assert_eq!(settings.max_keepalive, NonZeroU16::new(7));
-        assert_eq!(settings.persistent_client_expiration, Some(Duration::from_secs(3600)));
+        assert_eq!(
+            settings.persistent_client_expiration,
+            Some(Duration::from_secs(3600))
+        );
         assert!(settings.queue_qos0_messages && settings.upgrade_outgoing_qos && settings.trace);
         assert!(!settings.retain_available && settings.allow_duplicate_messages);
         assert_eq!(settings.global_max_clients, Some(8));
-        let [first, second] = settings.listeners.as_slice() else { panic!("two listeners") };
-        assert_eq!(first.versions, Versions { v31: false, v311: true, v5: true });
-        assert_eq!((first.max_qos, first.max_topic_alias), (QoS::AtLeastOnce, 3));
+        let [first, second] = settings.listeners.as_slice() else {
+            panic!("two listeners")
+        };
+        assert_eq!(
+            first.versions,
+            Versions {
+                v31: false,
+                v311: true,
+                v5: true
+            }
+        );
+        assert_eq!(
+            (first.max_qos, first.max_topic_alias),
+            (QoS::AtLeastOnce, 3)
+        );
         assert!(first.allow_anonymous && !second.allow_anonymous);
         assert_eq!(&*second.auto_id_prefix, "x-");
         assert_eq!(second.clientid_prefixes.as_deref(), Some("dev-"));
@@ -186,7 +222,10 @@ pub(super) mod tests {
         let hash = mqtt_passwd::PasswordHash::create(mqtt_passwd::Scheme::Sha512, b"x", &[1; 12]);
         fs::write(&path, format!("ann:{}\n", hash.unwrap())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let text = format!("password_file {}\nlistener 1883\nlistener 1884\n", path.display());
+        let text = format!(
+            "password_file {}\nlistener 1883\nlistener 1884\n",
+            path.display()
+        );
         let with_users = settings(&text).unwrap();
         for listener in &with_users.listeners {
             let file = listener.authenticator.password_file.as_ref().unwrap();

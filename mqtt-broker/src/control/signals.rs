@@ -74,7 +74,10 @@ mod tests {
 
     #[test]
     fn each_signal_is_heard_as_what_it_asks_for() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let mut signals = Signals::listen().unwrap();
             for (number, expected) in [

@@ -143,14 +143,24 @@ impl Message {
     /// Where the payload stands in [`Self::bytes`].
     #[must_use]
     pub fn payload_range(&self) -> Range<usize> {
-        self.0.len() - self.view().payload.len()..self.0.len()
+        // Without reading the texts: this is asked for each message that comes to rest.
+        let texts = self.0.first_chunk::<HEAD>().map_or(0, text_lengths);
+        (HEAD + texts).min(self.0.len())..self.0.len()
     }
 
     /// Bytes of payload, as the queue limits count them.
     #[must_use]
     pub fn payload_len(&self) -> usize {
-        self.view().payload.len()
+        self.payload_range().len()
     }
+}
+
+/// Bytes between the head and the payload.
+fn text_lengths(head: &[u8; HEAD]) -> usize {
+    let properties = u32::from_le_bytes([head[6], head[7], head[8], head[9]]);
+    usize::from(u16::from_le_bytes([head[2], head[3]]))
+        + usize::from(u16::from_le_bytes([head[4], head[5]]))
+        + usize::try_from(properties).unwrap_or(usize::MAX / 2)
 }
 
 /// Reads a block.

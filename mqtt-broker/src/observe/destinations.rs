@@ -36,7 +36,15 @@ struct LogFile {
 impl Outputs {
     /// Only the standard error stream.
     pub(super) fn stderr() -> Self {
-        Self { stderr: true, ..Self::default() }
+        Self {
+            stderr: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether lines go nowhere.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.stdout && !self.stderr && self.file.is_none()
     }
 
     /// Opens what is to be opened. Returns complaints about the log file's permissions too.
@@ -48,13 +56,28 @@ impl Outputs {
         let file = match &destinations.file {
             None => None,
             Some(path) => {
-                let opened = sensitive_file::open(path, Access::Append, allow_symlinks)
-                    .map_err(|error| LogFileError { path: path.clone(), error })?;
+                let opened = sensitive_file::open(path, Access::Append, allow_symlinks).map_err(
+                    |error| LogFileError {
+                        path: path.clone(),
+                        error,
+                    },
+                )?;
                 warnings = opened.warnings;
-                Some(LogFile { path: path.clone(), file: opened.file, failing: false })
+                Some(LogFile {
+                    path: path.clone(),
+                    file: opened.file,
+                    failing: false,
+                })
             }
         };
-        Ok((Self { stdout: destinations.stdout, stderr: destinations.stderr, file }, warnings))
+        Ok((
+            Self {
+                stdout: destinations.stdout,
+                stderr: destinations.stderr,
+                file,
+            },
+            warnings,
+        ))
     }
 
     /// Writes whole lines.
@@ -89,7 +112,10 @@ impl LogFile {
 
 /// Says on the standard error stream that the log file takes no more: the log itself cannot.
 fn complain(path: &Path, error: &io::Error) {
-    let line = format!("Error: Unable to write to log file {}: {error}\n", path.display());
+    let line = format!(
+        "Error: Unable to write to log file {}: {error}\n",
+        path.display()
+    );
     // With that stream gone too there is nobody left to tell.
     drop(io::stderr().lock().write_all(line.as_bytes()));
 }

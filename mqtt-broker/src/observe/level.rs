@@ -86,7 +86,9 @@ impl From<config::Level> for Level {
 
 impl From<LogTypes> for Levels {
     fn from(types: LogTypes) -> Self {
-        let chosen = Self::NAMES.into_iter().filter(|(_, name)| types.contains(*name));
+        let chosen = Self::NAMES
+            .into_iter()
+            .filter(|(_, name)| types.contains(*name));
         chosen.fold(Self::NONE, |levels, (level, _)| levels.with(level))
     }
 }

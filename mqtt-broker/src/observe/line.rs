@@ -7,7 +7,10 @@ const LINE_BYTES_MAX: usize = 999;
 
 /// Appends a line to `buffer`: `stamp`, `text`, line feed.
 pub(super) fn append_line(buffer: &mut Vec<u8>, stamp: &str, text: fmt::Arguments<'_>) {
-    let mut line = Bounded { buffer, room: LINE_BYTES_MAX };
+    let mut line = Bounded {
+        buffer,
+        room: LINE_BYTES_MAX,
+    };
     // Bounded takes everything; a Display that fails leaves its line short, which is all there is.
     let _ = line.write_str(stamp).and_then(|()| line.write_fmt(text));
     buffer.push(b'\n');
@@ -43,10 +46,22 @@ mod tests {
             String::from_utf8(buffer).unwrap()
         };
         assert_eq!(line("a"), "12: a|7\n");
-        assert_eq!(line(&"x".repeat(993)), format!("12: {}|7\n", "x".repeat(993)));
-        assert_eq!(line(&"x".repeat(994)), format!("12: {}|\n", "x".repeat(994)));
-        assert_eq!(line(&"x".repeat(5000)), format!("12: {}\n", "x".repeat(995)));
+        assert_eq!(
+            line(&"x".repeat(993)),
+            format!("12: {}|7\n", "x".repeat(993))
+        );
+        assert_eq!(
+            line(&"x".repeat(994)),
+            format!("12: {}|\n", "x".repeat(994))
+        );
+        assert_eq!(
+            line(&"x".repeat(5000)),
+            format!("12: {}\n", "x".repeat(995))
+        );
         // 331 characters of three bytes are 993, and two bytes stay empty.
-        assert_eq!(line(&"温".repeat(400)), format!("12: {}\n", "温".repeat(331)));
+        assert_eq!(
+            line(&"温".repeat(400)),
+            format!("12: {}\n", "温".repeat(331))
+        );
     }
 }

@@ -20,15 +20,42 @@ pub(super) struct Rate {
 
 /// What is watched.
 pub(super) const RATES: [Rate; 9] = [
-    Rate { name: "messages/received", count: |tally| tally.packets_received },
-    Rate { name: "messages/sent", count: |tally| tally.packets_sent },
-    Rate { name: "publish/received", count: |tally| tally.publishes_received },
-    Rate { name: "publish/sent", count: |tally| tally.publishes_sent },
-    Rate { name: "publish/dropped", count: |tally| tally.publishes_dropped },
-    Rate { name: "bytes/received", count: |tally| tally.bytes_received },
-    Rate { name: "bytes/sent", count: |tally| tally.bytes_sent },
-    Rate { name: "sockets", count: |tally| tally.sockets_accepted },
-    Rate { name: "connections", count: |tally| tally.connects_received },
+    Rate {
+        name: "messages/received",
+        count: |tally| tally.packets_received,
+    },
+    Rate {
+        name: "messages/sent",
+        count: |tally| tally.packets_sent,
+    },
+    Rate {
+        name: "publish/received",
+        count: |tally| tally.publishes_received,
+    },
+    Rate {
+        name: "publish/sent",
+        count: |tally| tally.publishes_sent,
+    },
+    Rate {
+        name: "publish/dropped",
+        count: |tally| tally.publishes_dropped,
+    },
+    Rate {
+        name: "bytes/received",
+        count: |tally| tally.bytes_received,
+    },
+    Rate {
+        name: "bytes/sent",
+        count: |tally| tally.bytes_sent,
+    },
+    Rate {
+        name: "sockets",
+        count: |tally| tally.sockets_accepted,
+    },
+    Rate {
+        name: "connections",
+        count: |tally| tally.connects_received,
+    },
 ];
 
 /// All averages.
@@ -64,7 +91,10 @@ impl Load {
                 if seconds > 0.0 {
                     average.take(counted * 60.0 / seconds, seconds, f64::from(minutes) * 60.0);
                 }
-                if average.said.is_none_or(|said| (average.now - said).abs() >= WORTH_SAYING) {
+                if average
+                    .said
+                    .is_none_or(|said| (average.now - said).abs() >= WORTH_SAYING)
+                {
                     average.said = Some(average.now);
                     say(rate.name, minutes, average.now);
                 }
@@ -87,9 +117,13 @@ mod tests {
 
     fn said(load: &mut Load, tally: &Tally, seconds: u64) -> Vec<(String, String)> {
         let mut said = Vec::new();
-        load.update(tally, Duration::from_secs(seconds), |name, minutes, value| {
-            said.push((format!("{name}/{minutes}min"), format!("{value:.2}")));
-        });
+        load.update(
+            tally,
+            Duration::from_secs(seconds),
+            |name, minutes, value| {
+                said.push((format!("{name}/{minutes}min"), format!("{value:.2}")));
+            },
+        );
         said
     }
 
@@ -106,7 +140,10 @@ mod tests {
     fn averages_follow_the_rate_and_fade() {
         let mut load = Load::default();
         said(&mut load, &Tally::default(), 0);
-        let busy = Tally { publishes_received: 100, ..Tally::default() };
+        let busy = Tally {
+            publishes_received: 100,
+            ..Tally::default()
+        };
         // 100 in 10 s are 600 a minute; 1 - e^(-10/60) of that after the first ten seconds.
         assert_eq!(
             said(&mut load, &busy, 10),
@@ -117,19 +154,32 @@ mod tests {
             ]
         );
         let later = said(&mut load, &busy, 10);
-        assert_eq!(later[0], ("publish/received/1min".to_owned(), "77.97".to_owned()));
+        assert_eq!(
+            later[0],
+            ("publish/received/1min".to_owned(), "77.97".to_owned())
+        );
     }
 
     #[test]
     fn an_average_stays_unsaid_until_it_moved_by_a_hundredth() {
         let mut load = Load::default();
         said(&mut load, &Tally::default(), 0);
-        let mut tally = Tally { sockets_accepted: 1, ..Tally::default() };
+        let mut tally = Tally {
+            sockets_accepted: 1,
+            ..Tally::default()
+        };
         assert_eq!(said(&mut load, &tally, 1).len(), 3);
         tally.connects_received = 1;
         let moved = said(&mut load, &tally, 600);
-        assert!(moved.iter().any(|(name, _)| name == "sockets/1min"), "{moved:?}");
+        assert!(
+            moved.iter().any(|(name, _)| name == "sockets/1min"),
+            "{moved:?}"
+        );
         // From almost nothing to almost nothing.
-        assert!(said(&mut load, &tally, 1).iter().all(|(name, _)| !name.ends_with("15min")));
+        assert!(
+            said(&mut load, &tally, 1)
+                .iter()
+                .all(|(name, _)| !name.ends_with("15min"))
+        );
     }
 }

@@ -24,6 +24,9 @@ use crate::runtime::Clock;
 const BUFFER_BYTES_MAX: usize = 512 * 1024;
 /// A buffer that grew beyond this is given back once it was written.
 const BUFFER_BYTES_KEPT: usize = 64 * 1024;
+/// Lines that come so soon after each other are written together. A wake-up for each line of a crowd
+/// of clients that comes or goes cost as much as serving them.
+const GATHERING: Duration = Duration::from_millis(2);
 /// How long the end of the broker waits for a destination that does not take its last lines.
 const LAST_LINES_WAIT: Duration = Duration::from_secs(2);
 
@@ -46,7 +49,10 @@ impl Default for LogSettings {
             levels: Levels::DEFAULT,
             connection_messages: true,
             timestamp: Timestamp::default(),
-            destinations: Destinations { stderr: true, ..Destinations::default() },
+            destinations: Destinations {
+                stderr: true,
+                ..Destinations::default()
+            },
         }
     }
 }
@@ -155,7 +161,13 @@ impl Log {
             }
             Err(error) => {
                 let levels = Levels::NONE.with(Level::Error);
-                self.take_over(&LogSettings { levels, ..settings.clone() }, Outputs::stderr());
+                self.take_over(
+                    &LogSettings {
+                        levels,
+                        ..settings.clone()
+                    },
+                    Outputs::stderr(),
+                );
                 self.tell(Level::Error, format_args!("{error}"));
                 Err(error)
             }
@@ -164,8 +176,16 @@ impl Log {
 
     fn take_over(&self, settings: &LogSettings, outputs: Outputs) {
         let mut state = self.0.lock();
-        self.0.levels.store(settings.levels.bits(), Ordering::Relaxed);
-        self.0.connection_messages.store(settings.connection_messages, Ordering::Relaxed);
+        // With nowhere to go no line is made in the first place.
+        let levels = if outputs.is_empty() {
+            Levels::NONE
+        } else {
+            settings.levels
+        };
+        self.0.levels.store(levels.bits(), Ordering::Relaxed);
+        self.0
+            .connection_messages
+            .store(settings.connection_messages, Ordering::Relaxed);
         state.stamp = Stamp::new(settings.timestamp.clone());
         if state.writer == Writer::None {
             let shared = Arc::clone(&self.0);
@@ -181,7 +201,10 @@ impl Log {
                 }
             }
         } else {
-            let old = state.replaced.take().map_or(state.buffer.len(), |(old, _)| old);
+            let old = state
+                .replaced
+                .take()
+                .map_or(state.buffer.len(), |(old, _)| old);
             state.replaced = Some((old, outputs));
             self.0.work.notify_one();
         }
@@ -217,7 +240,10 @@ impl Log {
         state.writer = Writer::Ending;
         self.0.work.notify_one();
         let waiting = |state: &mut State| state.writer == Writer::Ending;
-        let waited = self.0.ended.wait_timeout_while(state, LAST_LINES_WAIT, waiting);
+        let waited = self
+            .0
+            .ended
+            .wait_timeout_while(state, LAST_LINES_WAIT, waiting);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -231,7 +257,13 @@ impl Shared {
     fn append(&self, text: fmt::Arguments<'_>) {
         let now = self.clock.now().unix;
         let mut state = self.lock();
-        let State { writer, stamp, buffer, dropped, .. } = &mut *state;
+        let State {
+            writer,
+            stamp,
+            buffer,
+            dropped,
+            ..
+        } = &mut *state;
         if *writer == Writer::None {
             let mut line = Vec::new();
             append_line(&mut line, stamp.at(now), text);
@@ -256,8 +288,15 @@ impl Shared {
                 && state.replaced.is_none()
                 && state.writer == Writer::Running
             {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
+            let gathering =
+                |state: &mut State| state.writer == Writer::Running && state.replaced.is_none();
+            let gathered = self.work.wait_timeout_while(state, GATHERING, gathering);
+            let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
             state.say_what_was_dropped(self.clock.now().unix);
             std::mem::swap(&mut batch, &mut state.buffer);
             let replaced = state.replaced.take();
@@ -310,7 +349,9 @@ pub(crate) mod tests {
     pub(crate) fn keeping(levels: Levels, connection_messages: bool) -> Log {
         let log = log();
         log.0.levels.store(levels.bits(), Ordering::Relaxed);
-        log.0.connection_messages.store(connection_messages, Ordering::Relaxed);
+        log.0
+            .connection_messages
+            .store(connection_messages, Ordering::Relaxed);
         log.0.lock().stamp = Stamp::new(Timestamp::None);
         log.0.lock().writer = Writer::Running; // and nobody writes
         log
@@ -319,14 +360,21 @@ pub(crate) mod tests {
     /// The lines it was told since the last call.
     pub(crate) fn kept(log: &Log) -> Vec<String> {
         let lines = std::mem::take(&mut log.0.lock().buffer);
-        String::from_utf8(lines).unwrap().lines().map(str::to_owned).collect()
+        String::from_utf8(lines)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     fn to_file(path: &Path) -> LogSettings {
         let file = Some(path.to_path_buf());
         LogSettings {
             timestamp: Timestamp::None,
-            destinations: Destinations { file, ..Destinations::default() },
+            destinations: Destinations {
+                file,
+                ..Destinations::default()
+            },
             ..LogSettings::default()
         }
     }
@@ -336,7 +384,10 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = log();
-        let settings = LogSettings { connection_messages: false, ..to_file(&path) };
+        let settings = LogSettings {
+            connection_messages: false,
+            ..to_file(&path)
+        };
         log.configure(&settings, false).unwrap();
         log.tell(Level::Notice, format_args!("one"));
         log.tell(Level::Debug, format_args!("two"));
@@ -368,7 +419,9 @@ pub(crate) mod tests {
     #[test]
     fn a_log_file_that_cannot_be_opened_leaves_errors_on_the_standard_error_stream() {
         let log = log();
-        let error = log.configure(&to_file(Path::new("/nowhere/log")), false).unwrap_err();
+        let error = log
+            .configure(&to_file(Path::new("/nowhere/log")), false)
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "Error: Unable to open log file /nowhere/log for writing."

@@ -3,6 +3,7 @@
 //! `log.rs` takes lines and writes them, `lines.rs` makes them of events, `sys_topics.rs` publishes
 //! figures.
 
+mod client_lines;
 mod destinations;
 mod escape;
 mod level;
@@ -12,6 +13,7 @@ mod load;
 mod log;
 mod packet_trace;
 mod reasons;
+mod runtime_lines;
 pub mod sensitive_file;
 mod sys_figures;
 mod sys_topics;
@@ -20,8 +22,8 @@ mod timestamp;
 pub use destinations::{Destinations, LogFileError};
 pub use escape::Escaped;
 pub use level::{Level, Levels};
-pub use lines::describe;
 pub use log::{Log, LogSettings};
+pub use runtime_lines::describe;
 pub use sys_topics::SysTopics;
 pub use timestamp::Timestamp;
 

@@ -34,7 +34,10 @@ pub(super) fn received(log: &Log, client_id: &str, packet: &Packet<'_>) {
             log.tell(Level::Debug, format_args!("Received {name} from {client}"));
             for (filter, options) in subscribe.filters {
                 let qos = options.qos.as_u8();
-                log.tell(Level::Debug, format_args!("\t{} (QoS {qos})", Escaped(filter)));
+                log.tell(
+                    Level::Debug,
+                    format_args!("\t{} (QoS {qos})", Escaped(filter)),
+                );
             }
         }
         Packet::Unsubscribe(unsubscribe) => {
@@ -71,7 +74,13 @@ pub(super) fn sending(
     let name = packet.packet_type();
     match packet {
         Packet::Publish(_) => {
-            publish(log, "Sending PUBLISH to", client_id, packet, Some(payload_len));
+            publish(
+                log,
+                "Sending PUBLISH to",
+                client_id,
+                packet,
+                Some(payload_len),
+            );
         }
         Packet::Connack(connack) => log.tell(
             Level::Debug,
@@ -95,7 +104,10 @@ pub(super) fn sending(
         ),
         Packet::Disconnect(disconnect) => log.tell(
             Level::Debug,
-            format_args!("Sending {name} to {client} (rc{})", disconnect.reason.as_u8()),
+            format_args!(
+                "Sending {name} to {client} (rc{})",
+                disconnect.reason.as_u8()
+            ),
         ),
         Packet::Auth(packet) => auth(log, "Sending AUTH to", client_id, packet),
         _ => log.tell(Level::Debug, format_args!("Sending {name} to {client}")),
@@ -111,7 +123,9 @@ pub(super) fn publish(
     packet: &Packet<'_>,
     payload_len: Option<usize>,
 ) {
-    let Packet::Publish(publish) = packet else { return };
+    let Packet::Publish(publish) = packet else {
+        return;
+    };
     log.tell(
         Level::Debug,
         format_args!(
@@ -179,9 +193,18 @@ pub(super) mod tests {
     #[test]
     fn packets_that_come_in_read_as_in_mosquitto() {
         for (packet, line) in [
-            (publish("a/b"), "Received PUBLISH from c1 (d0, q1, r0, m7, 'a/b', ... (2 bytes))"),
-            (Packet::Puback(ack()), "Received PUBACK from c1 (Mid: 7, RC:135)"),
-            (Packet::Pubcomp(ack()), "Received PUBCOMP from c1 (Mid: 7, RC:135)"),
+            (
+                publish("a/b"),
+                "Received PUBLISH from c1 (d0, q1, r0, m7, 'a/b', ... (2 bytes))",
+            ),
+            (
+                Packet::Puback(ack()),
+                "Received PUBACK from c1 (Mid: 7, RC:135)",
+            ),
+            (
+                Packet::Pubcomp(ack()),
+                "Received PUBCOMP from c1 (Mid: 7, RC:135)",
+            ),
             (Packet::Pubrec(ack()), "Received PUBREC from c1 (Mid: 7)"),
             (Packet::Pubrel(ack()), "Received PUBREL from c1 (Mid: 7)"),
             (Packet::Pingreq, "Received PINGREQ from c1"),
@@ -192,7 +215,10 @@ pub(super) mod tests {
 
     #[test]
     fn filters_stand_in_lines_of_their_own() {
-        let options = SubscriptionOptions { qos: QoS::AtLeastOnce, ..Default::default() };
+        let options = SubscriptionOptions {
+            qos: QoS::AtLeastOnce,
+            ..Default::default()
+        };
         let mut filters = SubscribeFiltersBuf::new();
         filters.push("a/#", options);
         filters.push("b\u{1}", options);
@@ -203,7 +229,11 @@ pub(super) mod tests {
         });
         assert_eq!(
             lines(|log| received(log, "c1", &packet)),
-            ["Received SUBSCRIBE from c1", "\ta/# (QoS 1)", "\tb\\u{1} (QoS 1)"]
+            [
+                "Received SUBSCRIBE from c1",
+                "\ta/# (QoS 1)",
+                "\tb\\u{1} (QoS 1)"
+            ]
         );
         let mut filters = UnsubscribeFiltersBuf::new();
         filters.push("a/#");
@@ -223,7 +253,11 @@ pub(super) mod tests {
         let properties = Properties::EMPTY;
         let reason = ReasonCode::NotAuthorized;
         let peer = PeerAddress::Tcp("10.0.0.7:40001".parse().unwrap());
-        let connack = Packet::Connack(Connack { session_present: true, reason, properties });
+        let connack = Packet::Connack(Connack {
+            session_present: true,
+            reason,
+            properties,
+        });
         let disconnect = Packet::Disconnect(Disconnect { reason, properties });
         for (client, packet, line) in [
             (
@@ -231,12 +265,28 @@ pub(super) mod tests {
                 publish("a/b"),
                 "Sending PUBLISH to c1 (d0, q1, r0, m7, 'a/b', ... (9 bytes))",
             ),
-            (Some("c1"), connack.clone(), "Sending CONNACK to c1 (1, 135)"),
+            (Some("c1"), connack, "Sending CONNACK to c1 (1, 135)"),
             (None, connack, "Sending CONNACK to 10.0.0.7 (1, 135)"),
-            (Some("c1"), Packet::Puback(ack()), "Sending PUBACK to c1 (m7, rc135)"),
-            (Some("c1"), Packet::Pubrec(ack()), "Sending PUBREC to c1 (m7, rc135)"),
-            (Some("c1"), Packet::Pubrel(ack()), "Sending PUBREL to c1 (m7)"),
-            (Some("c1"), Packet::Pubcomp(ack()), "Sending PUBCOMP to c1 (m7)"),
+            (
+                Some("c1"),
+                Packet::Puback(ack()),
+                "Sending PUBACK to c1 (m7, rc135)",
+            ),
+            (
+                Some("c1"),
+                Packet::Pubrec(ack()),
+                "Sending PUBREC to c1 (m7, rc135)",
+            ),
+            (
+                Some("c1"),
+                Packet::Pubrel(ack()),
+                "Sending PUBREL to c1 (m7)",
+            ),
+            (
+                Some("c1"),
+                Packet::Pubcomp(ack()),
+                "Sending PUBCOMP to c1 (m7)",
+            ),
             (Some("c1"), Packet::Pingresp, "Sending PINGRESP to c1"),
             (Some("c1"), disconnect, "Sending DISCONNECT to c1 (rc135)"),
         ] {

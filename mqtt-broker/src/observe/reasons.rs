@@ -74,17 +74,32 @@ mod tests {
             (Cause::Disconnect, None),
             (Cause::NoLongerAuthorised, None),
             (Cause::ClosedByPeer, Some("connection closed by client")),
-            (Cause::SocketError(Errno::ECONNRESET as i32), Some("connection closed by client")),
+            (
+                Cause::SocketError(Errno::ECONNRESET as i32),
+                Some("connection closed by client"),
+            ),
             (Cause::SocketError(Errno::EPIPE as i32), Some("Broken pipe")),
             (Cause::ConnectTimeout, Some("exceeded timeout")),
             (Cause::KeepAliveTimeout, Some("exceeded timeout")),
             (Cause::WriteTimeout, Some("exceeded timeout")),
             (Cause::BadConnect, Some("protocol error")),
             (Cause::TakenOver, Some("session taken over")),
-            (Cause::Refused(ReasonCode::NotAuthorized), Some("not authorised")),
-            (Cause::Refused(ReasonCode::MalformedPacket), Some("malformed packet")),
-            (Cause::Refused(ReasonCode::PacketTooLarge), Some("oversize packet")),
-            (Cause::Refused(ReasonCode::TopicNameInvalid), Some("topic name invalid")),
+            (
+                Cause::Refused(ReasonCode::NotAuthorized),
+                Some("not authorised"),
+            ),
+            (
+                Cause::Refused(ReasonCode::MalformedPacket),
+                Some("malformed packet"),
+            ),
+            (
+                Cause::Refused(ReasonCode::PacketTooLarge),
+                Some("oversize packet"),
+            ),
+            (
+                Cause::Refused(ReasonCode::TopicNameInvalid),
+                Some("topic name invalid"),
+            ),
         ] {
             let expected = match expected {
                 None => Farewell::Plain,
@@ -99,7 +114,10 @@ mod tests {
     fn no_reason_code_goes_without_words() {
         for reason in (0..=u8::MAX).filter_map(ReasonCode::from_u8) {
             let words = words(reason);
-            assert!(!words.is_empty() && !words.ends_with('.'), "{reason:?}: {words}");
+            assert!(
+                !words.is_empty() && !words.ends_with('.'),
+                "{reason:?}: {words}"
+            );
         }
     }
 }

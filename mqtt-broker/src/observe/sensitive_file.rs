@@ -59,7 +59,11 @@ pub fn open(path: &Path, access: Access, allow_symlinks: bool) -> io::Result<Sen
         let text = format!("{} is not a file.", path.display());
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
-    let found = Found { mode: metadata.mode(), owner: metadata.uid(), group: metadata.gid() };
+    let found = Found {
+        mode: metadata.mode(),
+        owner: metadata.uid(),
+        group: metadata.gid(),
+    };
     let warnings = found.complaints(path, Uid::current(), Gid::current());
     Ok(SensitiveFile { file, warnings })
 }
@@ -77,8 +81,9 @@ impl Found {
         let path = path.display();
         let refuse = "Future versions will refuse to load this file.";
         if self.mode & 0o007 != 0 {
-            complaints
-                .push(format!("Warning: File {path} has world readable permissions. {refuse}"));
+            complaints.push(format!(
+                "Warning: File {path} has world readable permissions. {refuse}"
+            ));
             complaints.push(format!("To fix this, use `chmod 0700 {path}`."));
         }
         if self.owner != user.as_raw() {
@@ -90,7 +95,9 @@ impl Found {
         }
         if self.group != group.as_raw() {
             let group = group_name(group);
-            complaints.push(format!("Warning: File {path} group is not {group}. {refuse}"));
+            complaints.push(format!(
+                "Warning: File {path} group is not {group}. {refuse}"
+            ));
         }
         complaints
     }
@@ -142,10 +149,13 @@ mod tests {
 
     #[test]
     fn a_foreign_owner_or_group_is_named() {
-        let found = Found { mode: 0o100_600, owner: 4_000_001, group: 4_000_002 };
+        let found = Found {
+            mode: 0o100_600,
+            owner: 4_000_001,
+            group: 4_000_002,
+        };
         let path = Path::new("/x");
-        let complaints =
-            found.complaints(path, Uid::from_raw(4_000_003), Gid::from_raw(4_000_004));
+        let complaints = found.complaints(path, Uid::from_raw(4_000_003), Gid::from_raw(4_000_004));
         assert!(complaints[0].starts_with("Warning: File /x owner is not 4000003. "));
         assert!(complaints[1].starts_with("Warning: File /x group is not 4000004. "));
         let own = found.complaints(path, Uid::from_raw(4_000_001), Gid::from_raw(4_000_002));
@@ -169,7 +179,10 @@ mod tests {
     fn what_is_no_file_is_refused_and_what_is_missing_is_made_for_the_owner() {
         let folder = tempfile::tempdir().unwrap();
         let refused = open(folder.path(), Access::Read, false).unwrap_err();
-        assert_eq!(refused.to_string(), format!("{} is not a file.", folder.path().display()));
+        assert_eq!(
+            refused.to_string(),
+            format!("{} is not a file.", folder.path().display())
+        );
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(open(&pipe, Access::Read, false).is_err());

@@ -32,7 +32,9 @@ const fn row(topic: &'static str, figure: fn(&Snapshot) -> Option<u64>) -> Row {
 
 const ROWS: [Row; 23] = [
     row("clients/total", |s| Some(s.tally.clients_total)),
-    row("clients/maximum", |s| Some(s.clients_maximum).filter(|maximum| *maximum > 1)),
+    row("clients/maximum", |s| {
+        Some(s.clients_maximum).filter(|maximum| *maximum > 1)
+    }),
     row("clients/connected", |s| Some(s.tally.connections)),
     row("clients/active", |s| Some(s.tally.connections)),
     row("clients/disconnected", |s| Some(offline(s))),
@@ -40,29 +42,47 @@ const ROWS: [Row; 23] = [
     row("clients/expired", |s| Some(s.tally.clients_expired)),
     row("messages/stored", |s| Some(stored(s))),
     row("store/messages/count", |s| Some(stored(s))),
-    row("store/messages/bytes", |s| Some(s.tally.messages_stored_bytes)),
+    row("store/messages/bytes", |s| {
+        Some(s.tally.messages_stored_bytes)
+    }),
     row("subscriptions/count", |s| Some(s.tally.subscriptions)),
-    row("shared_subscriptions/count", |s| Some(s.tally.shared_subscriptions)),
+    row("shared_subscriptions/count", |s| {
+        Some(s.tally.shared_subscriptions)
+    }),
     row("retained messages/count", |s| Some(s.retained)),
     row("messages/received", |s| Some(s.tally.packets_received)),
     row("messages/sent", |s| Some(s.tally.packets_sent)),
     row("bytes/received", |s| Some(s.tally.bytes_received)),
     row("bytes/sent", |s| Some(s.tally.bytes_sent)),
-    row("publish/messages/received", |s| Some(s.tally.publishes_received)),
+    row("publish/messages/received", |s| {
+        Some(s.tally.publishes_received)
+    }),
     row("publish/messages/sent", |s| Some(s.tally.publishes_sent)),
-    row("publish/messages/dropped", |s| Some(s.tally.publishes_dropped)),
-    row("publish/bytes/received", |s| Some(s.tally.publish_bytes_received)),
+    row("publish/messages/dropped", |s| {
+        Some(s.tally.publishes_dropped)
+    }),
+    row("publish/bytes/received", |s| {
+        Some(s.tally.publish_bytes_received)
+    }),
     row("publish/bytes/sent", |s| Some(s.tally.publish_bytes_sent)),
-    row("connections/socket/count", |s| Some(s.tally.sockets_accepted)),
+    row("connections/socket/count", |s| {
+        Some(s.tally.sockets_accepted)
+    }),
 ];
 
 fn offline(snapshot: &Snapshot) -> u64 {
-    snapshot.tally.clients_total.saturating_sub(snapshot.tally.clients_connected)
+    snapshot
+        .tally
+        .clients_total
+        .saturating_sub(snapshot.tally.clients_connected)
 }
 
 /// Waiting for clients, or retained.
 fn stored(snapshot: &Snapshot) -> u64 {
-    snapshot.tally.messages_stored.saturating_add(snapshot.retained)
+    snapshot
+        .tally
+        .messages_stored
+        .saturating_add(snapshot.retained)
 }
 
 /// What was published last, so that only changes are published again.
@@ -85,7 +105,10 @@ impl Figures {
     ) {
         if !self.begun {
             self.begun = true;
-            say("version", format!("{} version {}", super::NAME, super::VERSION));
+            say(
+                "version",
+                format!("{} version {}", super::NAME, super::VERSION),
+            );
         }
         say("uptime", format!("{} seconds", snapshot.uptime.as_secs()));
         self.clients_maximum = self.clients_maximum.max(snapshot.tally.clients_total);
@@ -98,9 +121,13 @@ impl Figures {
                 say(row.topic, figure.to_string());
             }
         }
-        self.load.update(&snapshot.tally, elapsed, |name, minutes, average| {
-            say(&format!("load/{name}/{minutes}min"), format!("{average:.2}"));
-        });
+        self.load
+            .update(&snapshot.tally, elapsed, |name, minutes, average| {
+                say(
+                    &format!("load/{name}/{minutes}min"),
+                    format!("{average:.2}"),
+                );
+            });
     }
 }
 
@@ -117,7 +144,11 @@ mod tests {
     }
 
     fn after(seconds: u64, tally: Tally) -> Snapshot {
-        Snapshot { uptime: Duration::from_secs(seconds), tally, ..Snapshot::default() }
+        Snapshot {
+            uptime: Duration::from_secs(seconds),
+            tally,
+            ..Snapshot::default()
+        }
     }
 
     #[test]
@@ -132,17 +163,29 @@ mod tests {
         assert!(first.contains(&("load/bytes/sent/15min".to_owned(), "0.00".to_owned())));
 
         let uptime = |seconds: u64| ("uptime".to_owned(), format!("{seconds} seconds"));
-        assert_eq!(said(&mut figures, after(10, Tally::default()), 10), [uptime(10)]);
-        let tally = Tally { clients_expired: 3, ..Tally::default() };
+        assert_eq!(
+            said(&mut figures, after(10, Tally::default()), 10),
+            [uptime(10)]
+        );
+        let tally = Tally {
+            clients_expired: 3,
+            ..Tally::default()
+        };
         let expired = ("clients/expired".to_owned(), "3".to_owned());
-        assert_eq!(said(&mut figures, after(20, tally), 10), [uptime(20), expired]);
+        assert_eq!(
+            said(&mut figures, after(20, tally), 10),
+            [uptime(20), expired]
+        );
     }
 
     #[test]
     fn the_most_clients_are_said_from_two_on_and_never_fewer() {
         let mut figures = Figures::default();
         let mut maximum = |clients_total| {
-            let tally = Tally { clients_total, ..Tally::default() };
+            let tally = Tally {
+                clients_total,
+                ..Tally::default()
+            };
             said(&mut figures, after(1, tally), 1)
                 .into_iter()
                 .find(|(topic, _)| topic == "clients/maximum")
@@ -163,7 +206,10 @@ mod tests {
             messages_stored: 7,
             ..Tally::default()
         };
-        let snapshot = Snapshot { retained: 2, ..after(0, tally) };
+        let snapshot = Snapshot {
+            retained: 2,
+            ..after(0, tally)
+        };
         let said = said(&mut Figures::default(), snapshot, 0);
         for (topic, payload) in [
             ("clients/connected", "4"),
@@ -173,7 +219,10 @@ mod tests {
             ("messages/stored", "9"),
             ("store/messages/count", "9"),
         ] {
-            assert!(said.contains(&(topic.to_owned(), payload.to_owned())), "{topic}");
+            assert!(
+                said.contains(&(topic.to_owned(), payload.to_owned())),
+                "{topic}"
+            );
         }
     }
 

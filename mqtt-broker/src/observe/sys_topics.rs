@@ -28,7 +28,13 @@ impl SysTopics {
     #[must_use]
     pub fn new(commons: Arc<Commons>, clock: Clock) -> Self {
         let started = clock.now().instant;
-        Self { commons, clock, started, before: started, figures: Figures::default() }
+        Self {
+            commons,
+            clock,
+            started,
+            before: started,
+            figures: Figures::default(),
+        }
     }
 
     /// Publishes everything at once, then what changed whenever the seconds since 1970 are a
@@ -64,13 +70,15 @@ impl SysTopics {
         let elapsed = now.saturating_since(self.before);
         self.before = now;
         let mut changed = Vec::new();
-        self.figures.update(self.snapshot(now), elapsed, |topic, payload| {
-            changed.push((format!("$SYS/broker/{topic}"), payload));
-        });
+        self.figures
+            .update(self.snapshot(now), elapsed, |topic, payload| {
+                changed.push((format!("$SYS/broker/{topic}"), payload));
+            });
         let mut receipts = Vec::with_capacity(changed.len());
         for (topic, payload) in changed {
-            let publication =
-                Publication::new(&topic, payload).qos(QoS::ExactlyOnce).retain(true);
+            let publication = Publication::new(&topic, payload)
+                .qos(QoS::ExactlyOnce)
+                .retain(true);
             receipts.push(link.enqueue(publication).await?);
         }
         for receipt in receipts {

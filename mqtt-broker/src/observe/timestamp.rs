@@ -27,7 +27,11 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn new(timestamp: Timestamp) -> Self {
-        let mut stamp = Self { timestamp, second: 0, text: String::new() };
+        let mut stamp = Self {
+            timestamp,
+            second: 0,
+            text: String::new(),
+        };
         stamp.format();
         stamp
     }
@@ -67,7 +71,9 @@ mod tests {
     use super::*;
 
     fn at(timestamp: Timestamp, second: u64) -> String {
-        Stamp::new(timestamp).at(UnixTime::from_millis(second * 1000 + 7)).to_owned()
+        Stamp::new(timestamp)
+            .at(UnixTime::from_millis(second * 1000 + 7))
+            .to_owned()
     }
 
     #[test]

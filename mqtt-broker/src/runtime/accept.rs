@@ -124,7 +124,8 @@ impl Acceptor {
 
     /// When accepting is tried again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.suspended_until
+        let ready = self.doors.iter().any(|door| door.ready);
+        self.suspended_until.filter(|_| ready)
     }
 
     /// Accepts what waits, up to the bound of a turn, of which each listener has its share.

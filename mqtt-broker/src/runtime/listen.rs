@@ -344,3 +344,63 @@ fn open_unix(path: &Path, observer: &dyn Observer) -> Result<Listening, ListenEr
         place,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::tests::Told;
+
+    fn open(bind: Bind) -> Result<Listeners, ListenError> {
+        Listeners::open(&[ListenAddress { number: 3, bind }], &Told::default())
+    }
+
+    #[test]
+    fn an_address_in_use_is_an_error_with_the_address() {
+        let host = || Some("127.0.0.1".into());
+        let first = open(Bind::Tcp {
+            host: host(),
+            port: 0,
+            family: None,
+        })
+        .unwrap();
+        let address = first.addresses().next().unwrap();
+        let again = Bind::Tcp {
+            host: host(),
+            port: address.port(),
+            family: Some(Family::V4),
+        };
+        let error = open(again).unwrap_err().to_string();
+        assert!(
+            error.contains(&address.to_string()) && error.contains("in use"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn one_family_of_a_host_can_be_had_alone() {
+        let everywhere = |family| resolve(None, 1, family).unwrap().len();
+        assert_eq!(
+            [None, Some(Family::V4), Some(Family::V6)].map(everywhere),
+            [2, 1, 1]
+        );
+        let none = resolve(Some("127.0.0.1"), 1, Some(Family::V6)).unwrap_err();
+        assert!(matches!(none, ListenError::Resolve { .. }), "{none}");
+    }
+
+    #[test]
+    fn the_loopback_serves_if_one_family_does_and_is_told_of_by_listener() {
+        let listeners = open(Bind::Loopback { port: 0 }).unwrap();
+        assert!(
+            listeners
+                .addresses()
+                .all(|address| address.ip().is_loopback())
+        );
+        assert!(
+            listeners
+                .sockets
+                .iter()
+                .all(|listening| listening.number == 3)
+        );
+        assert!(!listeners.sockets.is_empty());
+    }
+}

@@ -46,7 +46,7 @@ pub use threads::ThreadFailure;
 
 use mailbox::{Mail, Post};
 use quota::Quota;
-use shard_thread::ShardStart;
+use shard_thread::{ShardStart, Shared};
 use threads::{Crew, Supervisor};
 use verdicts::Oracle;
 
@@ -122,15 +122,32 @@ impl Runtime {
             &supervisor,
             &mut crew,
         )?;
+        let shared = Shared {
+            post: Arc::clone(&post),
+            oracle: oracle.clone(),
+            quota: Arc::clone(&quota),
+            observer,
+            clock,
+            commons: Arc::clone(&commons),
+            settings,
+        };
         let mut starts = Vec::new();
         for (poll, id) in polls.into_iter().zip((0..).map(ShardId)) {
-            starts.push(ShardStart::new(
-                id, poll, &listeners, &post, &oracle, &quota, &observer, clock, &commons, &settings,
-            )?);
+            starts.push(ShardStart::new(id, poll, &listeners, shared.clone())?);
         }
+        // From now on only shards hold what ends with them.
+        drop((shared, listeners));
         for start in starts {
             let name = format!("shard-{}", start.id.0);
-            crew.push(supervisor.spawn(name, move || start.run())?);
+            match supervisor.spawn(name, move || start.run()) {
+                Ok(thread) => crew.push(thread),
+                Err(error) => {
+                    for shard in (0..commons.shards).map(ShardId) {
+                        post.send(shard, Mail::Stop)?;
+                    }
+                    return Err(error);
+                }
+            }
         }
         let next_link = AtomicU16::new(0);
         Ok(Self {

@@ -29,12 +29,9 @@ const TURNS_BEFORE_YIELD: u32 = 64;
 /// Events in one turn from which on the next ones are worth looking for before waiting.
 const EVENTS_UNDER_LOAD: usize = 4;
 
-/// All a shard needs to begin. It is made before the thread starts, so that whatever fails does so
-/// before the broker says that it runs.
-pub(super) struct ShardStart {
-    pub(super) id: ShardId,
-    pub(super) poll: mio::Poll,
-    pub(super) acceptor: Acceptor,
+/// What all shards of a runtime begin with.
+#[derive(Clone)]
+pub(super) struct Shared {
     pub(super) post: Arc<Post>,
     pub(super) oracle: Oracle,
     pub(super) quota: Arc<Quota>,
@@ -44,39 +41,32 @@ pub(super) struct ShardStart {
     pub(super) settings: Arc<Settings>,
 }
 
+/// All a shard needs to begin. It is made before the thread starts, so that whatever fails does so
+/// before the broker says that it runs.
+pub(super) struct ShardStart {
+    pub(super) id: ShardId,
+    poll: mio::Poll,
+    acceptor: Acceptor,
+    shared: Shared,
+}
+
 impl ShardStart {
     /// What a shard begins with; it listens from now on.
     ///
     /// # Errors
     /// If there are not enough descriptors.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of its own, put together once"
-    )]
     pub(super) fn new(
         id: ShardId,
         poll: mio::Poll,
         listeners: &Listeners,
-        post: &Arc<Post>,
-        oracle: &Oracle,
-        quota: &Arc<Quota>,
-        observer: &Arc<dyn Observer>,
-        clock: Clock,
-        commons: &Arc<Commons>,
-        settings: &Arc<Settings>,
+        shared: Shared,
     ) -> io::Result<Self> {
-        let acceptor = Acceptor::new(listeners, poll.registry(), Arc::clone(quota))?;
+        let acceptor = Acceptor::new(listeners, poll.registry(), Arc::clone(&shared.quota))?;
         Ok(Self {
             id,
             poll,
             acceptor,
-            post: Arc::clone(post),
-            oracle: oracle.clone(),
-            quota: Arc::clone(quota),
-            observer: Arc::clone(observer),
-            clock,
-            commons: Arc::clone(commons),
-            settings: Arc::clone(settings),
+            shared,
         })
     }
 
@@ -97,20 +87,27 @@ impl ShardStart {
     /// # Errors
     /// Those after which it cannot go on.
     pub(super) async fn drive(self) -> io::Result<()> {
-        let mut poller = Poller::new(self.poll)?;
+        let Self {
+            id,
+            poll,
+            acceptor,
+            shared,
+        } = self;
+        let Shared {
+            post,
+            oracle,
+            quota,
+            observer,
+            clock,
+            commons,
+            settings,
+        } = shared;
+        let mut poller = Poller::new(poll)?;
         let sockets = Sockets::new(poller.registry().try_clone()?);
-        let clock = self.clock;
-        let sink = ShardSink::new(
-            self.id,
-            self.post.shards(),
-            clock.now(),
-            sockets,
-            self.oracle,
-            self.quota,
-            self.observer,
-        );
-        let shard = Shard::new(self.id, self.commons, self.settings);
-        let mut turn = Turn::new(shard, sink, self.acceptor, self.post, clock);
+        let shards = post.shards();
+        let sink = ShardSink::new(id, shards, clock.now(), sockets, oracle, quota, observer);
+        let shard = Shard::new(id, commons, settings);
+        let mut turn = Turn::new(shard, sink, acceptor, post, clock);
         let mut turns = 0_u32;
         loop {
             let next = turn.run(poller.events())?;

@@ -400,3 +400,101 @@ impl From<PeerAddress> for CompactPeer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    /// Two ends: one among the sockets of a shard, one in the test's hand.
+    fn connected(sockets: &mut Sockets) -> (ConnectionId, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let socket = Socket::from(std::os::fd::OwnedFd::from(ours));
+        (
+            sockets
+                .insert(socket, PeerAddress::Internal, INTERNAL)
+                .unwrap(),
+            theirs,
+        )
+    }
+
+    #[test]
+    fn an_idle_socket_costs_48_bytes_and_its_generation() {
+        assert!(size_of::<Connection>() <= 48, "{}", size_of::<Connection>());
+    }
+
+    #[test]
+    fn a_place_used_again_does_not_answer_to_its_old_id() {
+        let poll = Poll::new().unwrap();
+        let mut sockets = Sockets::new(poll.registry().try_clone().unwrap());
+        let (first, _first_end) = connected(&mut sockets);
+        sockets.remove(first);
+        let (second, _second_end) = connected(&mut sockets);
+        assert_eq!((first.index, sockets.len()), (second.index, 1));
+        assert!(sockets.get(first).is_none() && sockets.get(second).is_some());
+        let (named, _) = sockets.by_token(Token(first.index as usize)).unwrap();
+        assert_eq!(named, second);
+    }
+
+    #[test]
+    fn bytes_that_were_there_before_a_socket_was_registered_are_told_of() {
+        let mut poll = Poll::new().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"early").unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let mut sockets = Sockets::new(poll.registry().try_clone().unwrap());
+        let socket = Socket::from(std::os::fd::OwnedFd::from(ours));
+        let id = sockets
+            .insert(socket, PeerAddress::Internal, INTERNAL)
+            .unwrap();
+        let mut events = Events::with_capacity(4);
+        poll.poll(&mut events, Some(Duration::from_secs(30)))
+            .unwrap();
+        assert!(
+            events
+                .iter()
+                .any(|event| event.token().0 == id.index as usize && event.is_readable())
+        );
+    }
+
+    #[test]
+    fn a_short_read_ends_reading_unless_the_end_is_known_to_come() {
+        let poll = Poll::new().unwrap();
+        let mut sockets = Sockets::new(poll.registry().try_clone().unwrap());
+        let (id, mut theirs) = connected(&mut sockets);
+        let mut buffer = [0; 16];
+        let connection = sockets.get_mut(id).unwrap();
+        theirs.write_all(b"short").unwrap();
+        connection.note_readable(false);
+        assert!(matches!(connection.read(&mut buffer), ReadOnce::Bytes(5)));
+        assert!(!connection.is_readable());
+        theirs.write_all(b"last").unwrap();
+        drop(theirs);
+        connection.note_readable(true);
+        assert!(matches!(connection.read(&mut buffer), ReadOnce::Bytes(4)));
+        assert!(connection.is_readable());
+        assert!(matches!(connection.read(&mut buffer), ReadOnce::End));
+    }
+
+    #[test]
+    fn draining_ends_though_the_peer_does_not() {
+        let poll = Poll::new().unwrap();
+        let mut sockets = Sockets::new(poll.registry().try_clone().unwrap());
+        let (id, mut theirs) = connected(&mut sockets);
+        let connection = sockets.get_mut(id).unwrap();
+        connection.shut().unwrap();
+        let mut buffer = [0; 4];
+        theirs.write_all(&[0; 100]).unwrap();
+        connection.note_readable(false);
+        assert!(
+            connection.drain(&mut buffer),
+            "the bound on reads was not kept"
+        );
+    }
+}

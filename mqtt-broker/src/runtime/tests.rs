@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Keeps what the runtime tells.
 #[derive(Default)]
-struct Told(Mutex<Vec<String>>);
+pub(super) struct Told(Mutex<Vec<String>>);
 
 impl Told {
     fn count(&self, begin: &str) -> usize {
@@ -373,6 +373,49 @@ fn connections_above_the_limit_are_closed_and_places_are_free_again_at_once() {
     let _second = broker.client("second");
     let _third = broker.client("third");
     broker.runtime.stop().unwrap();
+}
+
+#[test]
+fn who_does_not_take_part_in_the_end_is_dropped() {
+    let broker = start(1, ConnectionLimits::default());
+    let mut stubborn = broker.client("stubborn");
+    stubborn.send(&[0xe0, 0]);
+    assert_eq!(stubborn.receive(), None);
+    // Our end stays open; once the socket is gone over there, the system says so.
+    let sent = std::iter::from_fn(|| {
+        std::thread::sleep(Duration::from_millis(50));
+        stubborn.0.write_all(&[0; 100]).ok()
+    });
+    let sent = sent.take(600).count();
+    assert!((5..600).contains(&sent), "{sent} times 50 ms");
+    broker.runtime.stop().unwrap();
+}
+
+#[test]
+fn an_accepted_socket_sends_at_once() {
+    let told = Told::default();
+    let bind = Bind::Loopback { port: 0 };
+    let listeners = Listeners::open(&[ListenAddress { number: 0, bind }], &told).unwrap();
+    let poll = Poll::new().unwrap();
+    let quota = Arc::new(Quota::new(1, &ConnectionLimits::default()));
+    let mut acceptor = accept::Acceptor::new(&listeners, poll.registry(), quota).unwrap();
+    let _clients: Vec<_> = listeners
+        .addresses()
+        .map(|address| TcpStream::connect(address).unwrap())
+        .collect();
+    let (mut events, mut accepted) = (mio::Events::with_capacity(8), Vec::new());
+    let mut poll = poll;
+    while accepted.len() < listeners.addresses().count() {
+        poll.poll(&mut events, Some(DEADLINE)).unwrap();
+        assert!(!events.is_empty());
+        events
+            .iter()
+            .for_each(|event| assert!(acceptor.note_ready(event.token())));
+        acceptor.accept(Clock::start().now().instant, &told, &mut accepted);
+    }
+    for accepted in accepted {
+        assert!(accepted.socket.tcp_nodelay().unwrap() && accepted.socket.nonblocking().unwrap());
+    }
 }
 
 #[test]

@@ -69,3 +69,46 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it panicked without a message").to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::engine::event::Event;
+    use crate::runtime::observer::PeerAddress;
+
+    struct Deaf;
+
+    impl Observer for Deaf {
+        fn event(&self, _event: &Event<'_>, _peer: Option<&PeerAddress>) {}
+        fn runtime_event(&self, _event: &RuntimeEvent<'_>) {}
+    }
+
+    #[test]
+    fn panics_and_errors_are_reported_and_a_good_end_is_not() {
+        let (failures, mut reported) = mpsc::channel(4);
+        let supervisor = Supervisor {
+            observer: Arc::new(Deaf),
+            failures,
+        };
+        let run = |name: &str, body: fn() -> io::Result<()>| {
+            supervisor
+                .spawn(name.to_owned(), body)
+                .unwrap()
+                .join()
+                .unwrap();
+        };
+        run("good", || Ok(()));
+        run("failing", || Err(io::ErrorKind::OutOfMemory.into()));
+        run("panicking", || panic!("half a state"));
+        let failing = reported.try_recv().unwrap();
+        assert_eq!(failing.to_string(), "thread failing failed: out of memory");
+        let panicking = reported.try_recv().unwrap();
+        assert_eq!(
+            panicking.to_string(),
+            "thread panicking failed: half a state"
+        );
+        assert!(reported.try_recv().is_err());
+    }
+}

@@ -95,3 +95,63 @@ fn answer(inbox: &Mutex<Receiver<Job>>, post: &Post, stopping: &AtomicBool) -> i
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use mio::{Poll, Token, Waker};
+    use mqtt_passwd::{PasswordHash, Scheme};
+
+    use super::*;
+    use crate::runtime::tests::Told;
+
+    #[test]
+    fn every_question_is_answered_and_those_too_many_at_once() {
+        const QUESTIONS: u32 = 40;
+        let poll = Poll::new().unwrap();
+        let post = Arc::new(Post::new([Waker::new(poll.registry(), Token(0)).unwrap()]));
+        let (failures, _reported) = tokio::sync::mpsc::channel(1);
+        let supervisor = Supervisor {
+            observer: Arc::new(Told::default()),
+            failures,
+        };
+        let mut crew = Crew::new();
+        let oracle = Oracle::start(1, 4, &post, &supervisor, &mut crew).unwrap();
+        let scheme = Scheme::default();
+        let hash = Arc::new(PasswordHash::create(scheme, b"right", b"twelve bytes").unwrap());
+        let mut refused = 0;
+        for index in 0..QUESTIONS {
+            let password: &[u8] = if index % 2 == 0 { b"right" } else { b"wrong" };
+            let question = Question::Password {
+                hash: hash.clone(),
+                password: password.into(),
+            };
+            let connection = ConnectionId {
+                index,
+                generation: 0,
+            };
+            match oracle.ask(ShardId(0), connection, question) {
+                None => {}
+                Some(verdict) => {
+                    assert_eq!(verdict, Verdict::Overloaded);
+                    refused += 1;
+                }
+            }
+        }
+        // The threads end once nobody can ask any more; what was asked is answered first.
+        drop(oracle);
+        crew.into_iter().for_each(|thread| thread.join().unwrap());
+        let mut mails = VecDeque::new();
+        assert!(!post.take(ShardId(0), usize::MAX, &mut mails).unwrap());
+        assert_eq!(u32::try_from(mails.len()).unwrap() + refused, QUESTIONS);
+        assert!(refused > 0 && mails.len() >= 4, "{refused} refused");
+        for (_, mail) in mails {
+            let Mail::Verdict(connection, verdict) = mail else {
+                panic!("only verdicts come")
+            };
+            let right = connection.index % 2 == 0;
+            assert_eq!(verdict, if right { Verdict::Allow } else { Verdict::Deny });
+        }
+    }
+}

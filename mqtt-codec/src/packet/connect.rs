@@ -80,6 +80,7 @@ impl<'a> Connect<'a> {
 
     /// Reads a body whose version only it knows; a fault comes with the version, once that is
     /// known.
+    #[inline]
     pub(crate) fn read(
         header: &FixedHeader,
         body: &mut Body<'a>,
@@ -88,6 +89,7 @@ impl<'a> Connect<'a> {
         Self::read_rest(header, body, version, bridge).map_err(|kind| (kind, Some(version)))
     }
 
+    #[inline(always)]
     fn read_rest(
         header: &FixedHeader,
         body: &mut Body<'a>,
@@ -245,6 +247,7 @@ fn check_flags(flags: u8, version: Version) -> Result<(), Kind> {
     Ok(())
 }
 
+#[inline(always)]
 fn read_properties<'a>(
     body: &mut Body<'a>,
     place: PropertyPlace,

@@ -28,6 +28,7 @@ impl ClientSession {
         self.handle_closed();
         let settings = &self.settings;
         let resumes = settings.resume && self.was_connected && settings.outlives_connection();
+        let clean_start = settings.clean_start && !resumes;
         let will = settings.will.as_ref().map(|will| Will {
             qos: will.qos,
             retain: will.retain,
@@ -38,7 +39,7 @@ impl ClientSession {
         let connect = Packet::Connect(Connect {
             version: settings.version,
             bridge: settings.bridge,
-            clean_start: settings.clean_start && !resumes,
+            clean_start,
             keep_alive: settings.keep_alive,
             properties: settings.connect_properties.as_properties(),
             client_id: &self.client_id,
@@ -49,6 +50,7 @@ impl ClientSession {
         self.output.send(&connect);
         self.phase = Phase::AwaitsConnack {
             deadline: connack_deadline(settings, now),
+            clean_start,
         };
         self.inbound_aliases = InboundAliases::new(settings.topic_alias_maximum());
         Ok(())
@@ -78,13 +80,13 @@ impl ClientSession {
         &mut self,
         now: Instant,
         connack: &Connack<'_>,
+        clean_start: bool,
     ) -> Result<Option<Event<'static>>, Failure> {
         if connack.reason != ReasonCode::Success {
             let refused = refusal(connack, self.settings.version);
             return Err(self.fail(now, Failure::Refused(refused)));
         }
-        let asked_clean = self.settings.clean_start && !self.settings.resume;
-        if connack.session_present && asked_clean {
+        if connack.session_present && clean_start {
             // [MQTT-3.2.2-2]: we asked for a new session, so this one is not ours.
             return Err(self.fail(
                 now,
@@ -108,7 +110,7 @@ impl ClientSession {
         self.inbound
             .handle_connected(self.settings.receive_maximum());
         self.connected = Some(connected);
-        self.fill(now);
+        self.takes_up_at = Some(now);
         Ok(Some(Event::Connected))
     }
 

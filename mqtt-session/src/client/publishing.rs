@@ -63,7 +63,7 @@ impl ClientSession {
 
     /// Sends again what is owed from an earlier connection, then what waits, as far as there is room.
     pub(super) fn fill(&mut self, now: Instant) {
-        if self.phase != Phase::Connected {
+        if self.phase != Phase::Connected || self.takes_up_at.is_some() {
             return;
         }
         while !self.output.is_full() && self.send_again(now) {}

@@ -44,6 +44,8 @@ pub struct ClientSession {
     // Of the present connection:
     pub(super) phase: Phase,
     pub(super) connected: Option<Connected>,
+    /// When CONNACK came, until what an earlier connection left behind is taken up.
+    pub(super) takes_up_at: Option<Instant>,
     pub(super) pinger: Pinger,
     pub(super) inbound_aliases: InboundAliases,
     pub(super) aliases: Aliases,
@@ -56,7 +58,11 @@ pub struct ClientSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Closed,
-    AwaitsConnack { deadline: Option<Instant> },
+    AwaitsConnack {
+        deadline: Option<Instant>,
+        /// What CONNECT said.
+        clean_start: bool,
+    },
     Connected,
 }
 
@@ -76,6 +82,7 @@ impl ClientSession {
             output: Output::new(settings.version, settings.trace.clone()),
             phase: Phase::Closed,
             connected: None,
+            takes_up_at: None,
             pinger: Pinger::new(0, Instant::default()),
             inbound_aliases: InboundAliases::new(0),
             aliases: Aliases::default(),
@@ -172,8 +179,8 @@ impl ClientSession {
         packet: Packet<'a>,
     ) -> Result<Option<Event<'a>>, Failure> {
         match (self.phase, packet) {
-            (Phase::AwaitsConnack { .. }, Packet::Connack(connack)) => {
-                self.handle_connack(now, &connack)
+            (Phase::AwaitsConnack { clean_start, .. }, Packet::Connack(connack)) => {
+                self.handle_connack(now, &connack, clean_start)
             }
             (Phase::AwaitsConnack { .. } | Phase::Connected, Packet::Auth(auth)) => {
                 self.handle_auth(now, &auth)
@@ -210,25 +217,30 @@ impl ClientSession {
         self.pinger.handle_reading_resumed(now);
     }
 
-    /// Pings, or finds that the server is silent for too long.
+    /// Pings, or finds that the server is silent for too long. The first call after
+    /// [`Event::Connected`] also takes up what earlier connections left behind: what the program
+    /// subscribes to before that is in force when its own messages arrive.
     ///
     /// # Errors
     /// [`Failure::NoConnack`], [`Failure::KeepAliveExceeded`]: the connection has ended.
     pub fn handle_tick(&mut self, now: Instant) -> Result<(), Failure> {
         match self.phase {
             Phase::Closed => Ok(()),
-            Phase::AwaitsConnack { deadline } => match deadline {
+            Phase::AwaitsConnack { deadline, .. } => match deadline {
                 Some(deadline) if now >= deadline => Err(self.fail(now, Failure::NoConnack)),
                 _ => Ok(()),
             },
-            Phase::Connected => match self.pinger.handle_tick(now) {
-                Due::Nothing => Ok(()),
-                Due::Ping => {
-                    self.send(now, &Packet::Pingreq);
-                    Ok(())
+            Phase::Connected => {
+                if self.takes_up_at.take().is_some() {
+                    self.fill(now);
                 }
-                Due::Overdue => Err(self.fail(now, Failure::KeepAliveExceeded)),
-            },
+                match self.pinger.handle_tick(now) {
+                    Due::Nothing => {}
+                    Due::Ping => self.send(now, &Packet::Pingreq),
+                    Due::Overdue => return Err(self.fail(now, Failure::KeepAliveExceeded)),
+                }
+                Ok(())
+            }
         }
     }
 
@@ -237,8 +249,8 @@ impl ClientSession {
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Closed => None,
-            Phase::AwaitsConnack { deadline } => deadline,
-            Phase::Connected => self.pinger.next_deadline(),
+            Phase::AwaitsConnack { deadline, .. } => deadline,
+            Phase::Connected => self.takes_up_at.or_else(|| self.pinger.next_deadline()),
         }
     }
 

@@ -1,13 +1,11 @@
 //! Rows of the options of a bridge.
 
-use mqtt_codec::TopicFilter;
-
 use super::Scope::{Bridge, Reader};
 use super::Setter::{Flag, Limit, Number, Path, Short, Special, Text, Word};
 use super::Status::{AsItsOwner, Refuses};
+use super::bridge_topic::topic;
 use super::{ConfigOption, LONG, ignore, ignore_word, row};
 use crate::config::draft::BridgeDraft;
-use crate::config::report::shown;
 use crate::config::values::{Fault, Value};
 
 const TOPIC: &str = "PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]";
@@ -15,17 +13,26 @@ const TOPIC: &str = "PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]"
 pub(super) static ROWS: &[ConfigOption] = &[
     row(
         "connection",
-        Reader("a name of one word", |reader, value| reader.open_bridge(value)),
+        Reader("a name of one word", |reader, value| {
+            reader.open_bridge(value)
+        }),
         "none",
-        "Begins a bridge to another broker; the options of a bridge that follow belong to it.",
+        "Begins a bridge to another broker; the options of a bridge that \
+         follow belong to it.",
     )
     .adds()
     .status(Refuses(
-        "this release has no bridges: messages for the other broker would be lost",
+        "this release has no bridges: messages for the other broker would be \
+         lost",
     )),
-    bridge("address", Special("HOST[:PORT] ...", addresses), "none", "Where the other broker is.")
-        .also(&["addresses"])
-        .once(),
+    bridge(
+        "address",
+        Special("HOST[:PORT] ...", addresses),
+        "none",
+        "Where the other broker is.",
+    )
+    .also(&["addresses"])
+    .once(),
     bridge("topic", Special(TOPIC, topic), "none", "What is exchanged.").adds(),
     bridge(
         "remote_clientid",
@@ -42,43 +49,104 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "Client id on this broker.",
     )
     .once(),
-    bridge("remote_username", Text(LONG, ignore), "none", "User name on the other broker.")
-        .also(&["username"])
-        .once(),
-    bridge("remote_password", Text(LONG, ignore), "none", "Password on the other broker.")
-        .also(&["password"])
-        .once(),
-    bridge("local_username", Text(LONG, ignore), "none", "User name that plugins see.").once(),
-    bridge("local_password", Text(LONG, ignore), "none", "Password that nobody asks for.").once(),
-    bridge("cleansession", Flag(ignore), "false", "The other broker keeps no session."),
-    bridge("local_cleansession", Flag(ignore), "cleansession", "This broker keeps no queue."),
+    bridge(
+        "remote_username",
+        Text(LONG, ignore),
+        "none",
+        "User name on the other broker.",
+    )
+    .also(&["username"])
+    .once(),
+    bridge(
+        "remote_password",
+        Text(LONG, ignore),
+        "none",
+        "Password on the other broker.",
+    )
+    .also(&["password"])
+    .once(),
+    bridge(
+        "local_username",
+        Text(LONG, ignore),
+        "none",
+        "User name that plugins see.",
+    )
+    .once(),
+    bridge(
+        "local_password",
+        Text(LONG, ignore),
+        "none",
+        "Password that nobody asks for.",
+    )
+    .once(),
+    bridge(
+        "cleansession",
+        Flag(ignore),
+        "false",
+        "The other broker keeps no session.",
+    ),
+    bridge(
+        "local_cleansession",
+        Flag(ignore),
+        "cleansession",
+        "This broker keeps no queue.",
+    ),
     bridge(
         "start_type",
         Word(&["automatic", "lazy", "once"], ignore_word),
         "automatic",
         "When the bridge connects.",
     ),
-    bridge("threshold", NUMBER, "10", "Waiting messages that make a lazy bridge connect."),
-    bridge("idle_timeout", NUMBER, "60", "Idle seconds after which a lazy bridge disconnects."),
+    bridge(
+        "threshold",
+        NUMBER,
+        "10",
+        "Waiting messages that make a lazy bridge connect.",
+    ),
+    bridge(
+        "idle_timeout",
+        NUMBER,
+        "60",
+        "Idle seconds after which a lazy bridge disconnects.",
+    ),
     bridge(
         "restart_timeout",
         Special("SECONDS, or BASE CAP [STABLE] in seconds", restart_timeout),
         "5 30",
         "Seconds between two attempts to connect.",
     ),
-    bridge("round_robin", Flag(ignore), "false", "No address is preferred."),
+    bridge(
+        "round_robin",
+        Flag(ignore),
+        "false",
+        "No address is preferred.",
+    ),
     bridge(
         "keepalive_interval",
         Special("a whole number from 5 to 65535", |_, value, _| {
             let seconds = value.number()?;
             let is_allowed = seconds <= i32::from(u16::MAX);
-            if is_allowed { Ok(()) } else { Err(value.invalid(seconds.to_string().as_bytes())) }
+            if is_allowed {
+                Ok(())
+            } else {
+                Err(value.invalid(seconds.to_string().as_bytes()))
+            }
         }),
         "60",
         "Keep alive in seconds.",
     ),
-    bridge("notifications", Flag(ignore), "true", "The state of the bridge is published."),
-    bridge("notifications_local_only", Flag(ignore), "false", "It is published here alone."),
+    bridge(
+        "notifications",
+        Flag(ignore),
+        "true",
+        "The state of the bridge is published.",
+    ),
+    bridge(
+        "notifications_local_only",
+        Flag(ignore),
+        "false",
+        "It is published here alone.",
+    ),
     bridge(
         "notification_topic",
         Text(LONG, ignore),
@@ -86,22 +154,57 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "Where it is published.",
     )
     .once(),
-    bridge("try_private", Flag(ignore), "true", "The other broker is told that this is a bridge."),
+    bridge(
+        "try_private",
+        Flag(ignore),
+        "true",
+        "The other broker is told that this is a bridge.",
+    ),
     bridge(
         "bridge_protocol_version",
         Special("mqttv31, mqttv311 or mqttv50", |_, value, _| {
             let version = value.text(LONG)?;
             let is_known = ["mqttv31", "mqttv311", "mqttv50"].contains(&version);
-            if is_known { Ok(()) } else { Err(value.invalid(version.as_bytes())) }
+            if is_known {
+                Ok(())
+            } else {
+                Err(value.invalid(version.as_bytes()))
+            }
         }),
         "mqttv311",
         "Version of MQTT.",
     ),
-    bridge("bridge_attempt_unsubscribe", Flag(ignore), "true", "Old subscriptions are ended."),
-    bridge("bridge_bind_address", Text(LONG, ignore), "any", "Address to connect from.").once(),
-    bridge("bridge_max_packet_size", Limit(ignore), "0", "Bytes of the largest packet sent."),
-    bridge("bridge_max_topic_alias", Short(ignore), "10", "Topic aliases, each way."),
-    bridge("bridge_outgoing_retain", Flag(ignore), "true", "Messages sent stay retained."),
+    bridge(
+        "bridge_attempt_unsubscribe",
+        Flag(ignore),
+        "true",
+        "Old subscriptions are ended.",
+    ),
+    bridge(
+        "bridge_bind_address",
+        Text(LONG, ignore),
+        "any",
+        "Address to connect from.",
+    )
+    .once(),
+    bridge(
+        "bridge_max_packet_size",
+        Limit(ignore),
+        "0",
+        "Bytes of the largest packet sent.",
+    ),
+    bridge(
+        "bridge_max_topic_alias",
+        Short(ignore),
+        "10",
+        "Topic aliases, each way.",
+    ),
+    bridge(
+        "bridge_outgoing_retain",
+        Flag(ignore),
+        "true",
+        "Messages sent stay retained.",
+    ),
     bridge(
         "bridge_receive_maximum",
         Number(1, 65_535, ignore),
@@ -110,7 +213,10 @@ pub(super) static ROWS: &[ConfigOption] = &[
     ),
     bridge(
         "bridge_session_expiry_interval",
-        Special("seconds from 0 to 2147483647, or 4294967295 for never", session_expiry),
+        Special(
+            "seconds from 0 to 2147483647, or 4294967295 for never",
+            session_expiry,
+        ),
         "0",
         "Seconds that the other broker keeps the session.",
     ),
@@ -132,10 +238,33 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "off",
         "Milliseconds that sent bytes may stay unacknowledged.",
     ),
-    bridge("bridge_cafile", Path(ignore), "none", "File of the certificates to trust.").once(),
-    bridge("bridge_capath", Path(ignore), "none", "Directory of the certificates to trust.").once(),
-    bridge("bridge_tls_use_os_certs", Flag(ignore), "false", "The system's certificates, too."),
-    bridge("bridge_certfile", Path(ignore), "none", "File of the own certificate.").once(),
+    bridge(
+        "bridge_cafile",
+        Path(ignore),
+        "none",
+        "File of the certificates to trust.",
+    )
+    .once(),
+    bridge(
+        "bridge_capath",
+        Path(ignore),
+        "none",
+        "Directory of the certificates to trust.",
+    )
+    .once(),
+    bridge(
+        "bridge_tls_use_os_certs",
+        Flag(ignore),
+        "false",
+        "The system's certificates, too.",
+    ),
+    bridge(
+        "bridge_certfile",
+        Path(ignore),
+        "none",
+        "File of the own certificate.",
+    )
+    .once(),
     bridge("bridge_keyfile", Path(ignore), "none", "File of its key."),
     bridge(
         "bridge_tls_version",
@@ -144,18 +273,59 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "Lowest version of TLS.",
     )
     .once(),
-    bridge("bridge_ciphers", Text(LONG, ignore), "of the library", "TLS 1.2 suites.").once(),
-    bridge("bridge_ciphers_tls1.3", Text(LONG, ignore), "of the library", "TLS 1.3 suites.").once(),
-    bridge("bridge_alpn", Text(254, ignore), "none", "Protocol name that TLS negotiates.").once(),
-    bridge("bridge_insecure", Flag(ignore), "false", "The host name is not checked."),
-    bridge("bridge_require_ocsp", Flag(ignore), "false", "A stapled OCSP answer is required."),
-    bridge("bridge_identity", Text(LONG, ignore), "none", "Identity for TLS-PSK.").once(),
+    bridge(
+        "bridge_ciphers",
+        Text(LONG, ignore),
+        "of the library",
+        "TLS 1.2 suites.",
+    )
+    .once(),
+    bridge(
+        "bridge_ciphers_tls1.3",
+        Text(LONG, ignore),
+        "of the library",
+        "TLS 1.3 suites.",
+    )
+    .once(),
+    bridge(
+        "bridge_alpn",
+        Text(254, ignore),
+        "none",
+        "Protocol name that TLS negotiates.",
+    )
+    .once(),
+    bridge(
+        "bridge_insecure",
+        Flag(ignore),
+        "false",
+        "The host name is not checked.",
+    ),
+    bridge(
+        "bridge_require_ocsp",
+        Flag(ignore),
+        "false",
+        "A stapled OCSP answer is required.",
+    ),
+    bridge(
+        "bridge_identity",
+        Text(LONG, ignore),
+        "none",
+        "Identity for TLS-PSK.",
+    )
+    .once(),
     bridge(
         "bridge_psk",
         Special("hexadecimal digits", |_, value, _| {
             // What is wrong is not shown: it may be half a key.
-            let is_key = value.text(LONG)?.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if is_key { Ok(()) } else { Err(value.invalid(b"not shown")) }
+            let is_key = value
+                .text(LONG)?
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit());
+            if is_key {
+                Ok(())
+            } else {
+                Err(value.invalid(b"not shown"))
+            }
         }),
         "none",
         "Key for TLS-PSK.",
@@ -164,8 +334,9 @@ pub(super) static ROWS: &[ConfigOption] = &[
 ];
 
 /// Any number; what is too small is raised to the least that makes sense.
-const NUMBER: super::Setter<BridgeDraft> =
-    Special("a whole number from 1", |_, value, _| value.number().map(drop));
+const NUMBER: super::Setter<BridgeDraft> = Special("a whole number from 1", |_, value, _| {
+    value.number().map(drop)
+});
 
 /// A row of an option that says no more than its `connection` line about whether it works.
 const fn bridge(
@@ -183,7 +354,9 @@ fn addresses(_: &mut BridgeDraft, value: &Value<'_>, _: &mut Vec<String>) -> Res
         let address = value.checked_text(word)?;
         // The last colon parts the port, so a bare IPv6 address has to bring one.
         let is_valid = match address.rsplit_once(':') {
-            Some((host, port)) => !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0),
+            Some((host, port)) => {
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+            }
             None => true,
         };
         if !is_valid {
@@ -200,7 +373,11 @@ fn restart_timeout(
 ) -> Result<(), Fault> {
     value.word()?;
     let mut seconds = Vec::new();
-    for word in value.words().take_while(|word| !word.starts_with(b"#")).take(3) {
+    for word in value
+        .words()
+        .take_while(|word| !word.starts_with(b"#"))
+        .take(3)
+    {
         seconds.push(value.number_of(word)?);
     }
     match seconds.as_slice() {
@@ -228,94 +405,9 @@ fn tcp_keepalive(_: &mut BridgeDraft, value: &Value<'_>, _: &mut Vec<String>) ->
         }
         count += 1;
     }
-    if count == 3 { Ok(()) } else { Err(value.empty()) }
-}
-
-fn topic(_: &mut BridgeDraft, value: &Value<'_>, _: &mut Vec<String>) -> Result<(), Fault> {
-    let (pattern, rest) = pattern_and_rest(value)?;
-    let mut words = rest.split(' ').filter(|word| !word.is_empty());
-    if let Some(direction) = words.next() {
-        let known = ["out", "in", "both"];
-        if !known.iter().any(|known| direction.eq_ignore_ascii_case(known)) {
-            let direction = shown(direction.as_bytes());
-            return Err(Fault::Other(format!("Invalid bridge topic direction '{direction}'")));
-        }
-    }
-    // From here on `#` begins a comment.
-    let mut words = words.take_while(|word| !word.starts_with('#'));
-    if let Some(qos) = words.next()
-        && !["0", "1", "2"].contains(&qos)
-    {
-        return Err(Fault::Other(format!("Invalid bridge QoS level '{}'", shown(qos.as_bytes()))));
-    }
-    let mut prefixes = [("local", ""), ("remote", "")];
-    for ((side, prefix), word) in prefixes.iter_mut().zip(words) {
-        *prefix = if word == "\"\"" { "" } else { word };
-        if prefix.contains(['+', '#']) {
-            let prefix = shown(prefix.as_bytes());
-            return Err(Fault::Other(format!("Invalid bridge topic {side} prefix '{prefix}'")));
-        }
-    }
-    let [(_, local), (_, remote)] = prefixes;
-    if pattern.is_empty() && (local.is_empty() || remote.is_empty()) {
-        return Err(Fault::other("Invalid bridge remapping"));
-    }
-    for (side, prefix) in prefixes {
-        let filter = format!("{prefix}{pattern}");
-        if TopicFilter::parse(&filter).is_err() {
-            let filter = shown(filter.as_bytes());
-            return Err(Fault::Other(format!(
-                "Invalid bridge topic {side} prefix and pattern combination '{filter}'"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The first word, which may stand in quotes to hold spaces, and what follows it.
-fn pattern_and_rest<'a>(value: &Value<'a>) -> Result<(&'a str, &'a str), Fault> {
-    let line = value.text(LONG)?;
-    let Some(quoted) = line.strip_prefix('"') else {
-        return Ok(line.split_once(' ').unwrap_or((line, "")));
-    };
-    quoted.split_once('"').ok_or_else(|| {
-        let line = shown(line.as_bytes());
-        Fault::Other(format!("Missing closing quote in topic value ({line})"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn topic_lines_are_read_as_mosquitto_reads_them() {
-        let place = crate::config::report::Place { file: std::path::Path::new("x").into(), line: 1 };
-        for (line, expected) in [
-            ("#", None),
-            ("a/# out", None),
-            ("a/# BOTH 2 here/ there/", None),
-            ("\"a b/#\" in 1 # comment", None),
-            ("\"\" both 1 here there", None),
-            ("\"\" both 1 here", Some("Invalid bridge remapping")),
-            ("a sideways", Some("Invalid bridge topic direction 'sideways'")),
-            ("a out 3", Some("Invalid bridge QoS level '3'")),
-            ("a out 1 x/#", Some("Invalid bridge topic local prefix 'x/#'")),
-            ("a out 1 x/+/", Some("Invalid bridge topic local prefix 'x/+/'")),
-            ("a out 1 \"\" #", None),
-            ("a/#/b", Some("Invalid bridge topic local prefix and pattern combination 'a/#/b'")),
-            ("\"a b", Some("Missing closing quote in topic value (\"a b)")),
-            ("", Some("Empty 'topic' value in configuration")),
-        ] {
-            let mut draft = BridgeDraft {
-                name: String::new(),
-                place: place.clone(),
-                remote_clientid: None,
-                local_clientid: None,
-            };
-            let value = Value::new("topic", line.as_bytes());
-            let said = topic(&mut draft, &value, &mut Vec::new()).err().map(text_of);
-            assert_eq!(said.as_deref(), expected, "{line}");
-        }
+    if count == 3 {
+        Ok(())
+    } else {
+        Err(value.empty())
     }
 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Scope::{Broker, Reader, Security};
-use super::Setter::{Flag, Limit, Number, Path, Short, Special, Text, Word};
+use super::Setter::{Flag, Limit, Number, Path, Short, Special, Text};
 use super::Status::{By, Gone, NoEffectYet, NotNeeded, Refuses};
 use super::{ConfigOption, LONG, ignore, row};
-use crate::config::draft::{Globals, LogDraft};
-use crate::config::settings::LogTypes;
+use crate::config::draft::Globals;
 use crate::config::values::{Fault, Value, long_duration};
 
 /// Bytes of the longest prefix of generated client ids.
@@ -20,53 +19,87 @@ const MEMORY_ONLY: &str = "this release keeps everything in memory, so what is a
 
 pub(super) static ROWS: &[ConfigOption] = &[
     // Who may come in.
-    row("acl_file", Security(Path(ignore)), "none", "File that says who may read and write what.").status(Refuses(
-        "this release has no access control lists: every client could read and write everything (remove the line only if that is wanted)",
+    row(
+        "acl_file",
+        Security(Path(ignore)),
+        "none",
+        "File that says who may read and write what.",
+    )
+    .status(Refuses(
+        "this release has no access control lists: every client could read \
+         and write everything (remove the line only if that is wanted)",
     )),
     row(
         "allow_anonymous",
-        Security(Flag(|security, value| security.allow_anonymous = Some(value))),
+        Security(Flag(|security, value| {
+            security.allow_anonymous = Some(value)
+        })),
         "false; true in local-only mode",
         "Clients without a user name are let in.",
     ),
     row(
         "allow_zero_length_clientid",
-        Security(Flag(|security, value| security.allow_zero_length_clientid = Some(value))),
+        Security(Flag(|security, value| {
+            security.allow_zero_length_clientid = Some(value)
+        })),
         "true",
         "MQTT 3.1.1 and 5 clients may leave their client id to the broker.",
     ),
     row(
         "auto_id_prefix",
-        Security(Text(PREFIX_BYTES_MAX, |security, prefix| security.auto_id_prefix = Some(prefix))),
+        Security(Text(PREFIX_BYTES_MAX, |security, prefix| {
+            security.auto_id_prefix = Some(prefix)
+        })),
         "auto-",
         "What client ids made by the broker begin with.",
     )
     .once()
-    .notice("The 'auto_id_prefix' option is now deprecated and will be removed in version 3.0. Please use 'listener_auto_id_prefix' instead."),
+    .notice(
+        "The 'auto_id_prefix' option is now deprecated and will be removed in \
+         version 3.0. Please use 'listener_auto_id_prefix' instead.",
+    ),
     row(
         "check_retain_source",
         Broker(Flag(ignore)),
         "true",
-        "A retained message is sent only while its publisher may still write its topic.",
+        "A retained message is sent only while its publisher may still write \
+         its topic.",
     )
     .at_start()
     .status(By(&[(
         "true",
-        NoEffectYet("this release has no access control lists that could take the right away"),
+        NoEffectYet(
+            "this release has no access control lists that could take the right \
+             away",
+        ),
     )])),
     row(
         "clientid_prefixes",
-        Broker(Text(LONG, |globals, prefix| globals.rules.clientid_prefixes = Some(prefix))),
+        Broker(Text(LONG, |globals, prefix| {
+            globals.rules.clientid_prefixes = Some(prefix)
+        })),
         "none",
         "What every client id has to begin with.",
     )
-    .notice("The 'clientid_prefixes' option is now deprecated and will be removed in version 3.0."),
-    row("enable_control_api", Broker(Flag(ignore)), "false", "The broker answers on $CONTROL/broker/v1.").status(By(
-        &[("true", NoEffectYet("nobody answers on $CONTROL in this release"))],
-    )),
+    .notice(
+        "The 'clientid_prefixes' option is now deprecated and will be removed \
+         in version 3.0.",
+    ),
+    row(
+        "enable_control_api",
+        Broker(Flag(ignore)),
+        "false",
+        "The broker answers on $CONTROL/broker/v1.",
+    )
+    .status(By(&[(
+        "true",
+        NoEffectYet("nobody answers on $CONTROL in this release"),
+    )])),
     row(
         "password_file",
-        Security(Path(|security, path| security.password_file = Some(PathBuf::from(path)))),
+        Security(Path(|security, path| {
+            security.password_file = Some(PathBuf::from(path))
+        })),
         "none",
         "File of users and hashed passwords; whoever is not in it is refused.",
     ),
@@ -80,45 +113,73 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "Security options belong to the listener that they follow.",
     )
     .at_start()
-    .notice("The 'per_listener_settings' option is now deprecated and will be removed in version 3.0. Please see the documentation for how to achieve the same effect."),
-    row("psk_file", Security(Path(ignore)), "none", "File of identities and keys for TLS-PSK.").status(Refuses(
-        "this release has no TLS-PSK: without it the connections would not be encrypted",
+    .notice(
+        "The 'per_listener_settings' option is now deprecated and will be \
+         removed in version 3.0. Please see the documentation for how to \
+         achieve the same effect.",
+    ),
+    row(
+        "psk_file",
+        Security(Path(ignore)),
+        "none",
+        "File of identities and keys for TLS-PSK.",
+    )
+    .status(Refuses(
+        "this release has no TLS-PSK: without it the connections would not be \
+         encrypted",
     )),
     // Sessions, queues and messages.
     row(
         "allow_duplicate_messages",
-        Broker(Flag(|globals, value| globals.rules.allow_duplicate_messages = Some(value))),
+        Broker(Flag(|globals, value| {
+            globals.rules.allow_duplicate_messages = Some(value)
+        })),
         "false: one copy of a message, however many of its subscriptions match",
-        "A client gets a copy of a message for each of its matching subscriptions.",
+        "A client gets a copy of a message for each of its matching \
+         subscriptions.",
     )
-    .notice("The 'allow_duplicate_messages' option is now deprecated and will be removed in version 3.0. The behaviour will default to true."),
+    .notice(
+        "The 'allow_duplicate_messages' option is now deprecated and will be \
+         removed in version 3.0. The behaviour will default to true.",
+    ),
     row(
         "global_max_clients",
-        Broker(Limit(|globals, limit| globals.rules.global_max_clients = limit)),
+        Broker(Limit(|globals, limit| {
+            globals.rules.global_max_clients = limit
+        })),
         "no limit",
         "Sessions in the whole broker, connected or not.",
     ),
     row(
         "global_max_connections",
-        Broker(Limit(|globals, limit| globals.rules.global_max_connections = limit)),
+        Broker(Limit(|globals, limit| {
+            globals.rules.global_max_connections = limit
+        })),
         "no limit",
         "Open sockets of the whole broker.",
     ),
     row(
         "max_inflight_bytes",
-        Broker(Limit(|globals, limit| globals.rules.max_inflight_bytes = limit.map(NonZeroU64::from))),
+        Broker(Limit(|globals, limit| {
+            globals.rules.max_inflight_bytes = limit.map(NonZeroU64::from)
+        })),
         "0",
         "Payload bytes of QoS 1 and 2 in flight to one client.",
     ),
     row(
         "max_inflight_messages",
-        Broker(Special("a whole number up to 65535, 0 for no limit", max_inflight_messages)),
+        Broker(Special(
+            "a whole number up to 65535, 0 for no limit",
+            max_inflight_messages,
+        )),
         "20",
         "QoS 1 and 2 messages in flight with one client, each way.",
     ),
     row(
         "max_keepalive",
-        Broker(Short(|globals, seconds| globals.rules.max_keepalive = NonZeroU16::new(seconds))),
+        Broker(Short(|globals, seconds| {
+            globals.rules.max_keepalive = NonZeroU16::new(seconds)
+        })),
         "0: no limit",
         "Longest keep alive in seconds.",
     ),
@@ -132,18 +193,29 @@ pub(super) static ROWS: &[ConfigOption] = &[
     ),
     row(
         "max_queued_bytes",
-        Broker(Limit(|globals, limit| globals.rules.max_queued_bytes = limit.map(NonZeroU64::from))),
+        Broker(Limit(|globals, limit| {
+            globals.rules.max_queued_bytes = limit.map(NonZeroU64::from)
+        })),
         "0",
         "Payload bytes waiting for one client, above those in flight.",
     ),
     row(
         "max_queued_messages",
-        Broker(Limit(|globals, limit| globals.rules.max_queued_messages = limit)),
+        Broker(Limit(|globals, limit| {
+            globals.rules.max_queued_messages = limit
+        })),
         "1000",
         "Messages waiting for one client, above those in flight.",
     ),
-    row("memory_limit", Broker(Number(0, i32::MAX as u32, ignore)), "0: no limit", "Bytes of memory for the broker.")
-        .status(NoEffectYet("memory is bounded by the limits of queues and packets alone")),
+    row(
+        "memory_limit",
+        Broker(Number(0, i32::MAX as u32, ignore)),
+        "0: no limit",
+        "Bytes of memory for the broker.",
+    )
+    .status(NoEffectYet(
+        "memory is bounded by the limits of queues and packets alone",
+    )),
     row(
         "message_size_limit",
         Broker(Number(0, 268_435_455, |globals, bytes| {
@@ -152,17 +224,29 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "0: no limit",
         "Bytes of the largest payload that is taken.",
     )
-    .notice("Note: It is recommended to replace `message_size_limit` with `max_packet_size`."),
-    row("packet_buffer_size", Broker(Short(ignore)), "4096", "Bytes of the read buffer of a connection.")
-        .also(&["websockets_headers_size"])
-        .status(NotNeeded("connections share read buffers that fit their packets")),
+    .notice(
+        "Note: It is recommended to replace `message_size_limit` with \
+         `max_packet_size`.",
+    ),
+    row(
+        "packet_buffer_size",
+        Broker(Short(ignore)),
+        "4096",
+        "Bytes of the read buffer of a connection.",
+    )
+    .also(&["websockets_headers_size"])
+    .status(NotNeeded(
+        "connections share read buffers that fit their packets",
+    )),
     row(
         "persistent_client_expiration",
         Broker(Special(
             "a whole number above 0 with s, h, d, w, m (30 days) or y, such as 14d",
             |globals, value, _| {
                 let duration = long_duration(value.word()?).ok_or_else(|| {
-                    Fault::Value("Invalid persistent_client_expiration duration in configuration".to_owned())
+                    Fault::Value(
+                        "Invalid persistent_client_expiration duration in configuration".to_owned(),
+                    )
                 })?;
                 globals.rules.persistent_client_expiration = Some(duration);
                 Ok(())
@@ -173,25 +257,44 @@ pub(super) static ROWS: &[ConfigOption] = &[
     ),
     row(
         "queue_qos0_messages",
-        Broker(Flag(|globals, value| globals.rules.queue_qos0_messages = value)),
+        Broker(Flag(|globals, value| {
+            globals.rules.queue_qos0_messages = value
+        })),
         "false",
         "QoS 0 messages wait for sessions without a connection, too.",
     ),
     row(
         "retain_available",
-        Broker(Flag(|globals, value| globals.rules.retain_available = value)),
+        Broker(Flag(|globals, value| {
+            globals.rules.retain_available = value
+        })),
         "true",
         "Retained messages are taken.",
     ),
     row(
         "retain_expiry_interval",
-        Broker(Special("minutes from 1 to 10000000", retain_expiry_interval)),
+        Broker(Special(
+            "minutes from 1 to 10000000",
+            retain_expiry_interval,
+        )),
         "off",
         "Minutes between two searches for expired retained messages.",
     ),
-    row("retry_interval", Broker(Special("anything", |_, _, _| Ok(()))), "none", "Gone; messages are sent again on reconnection only.")
-        .status(Gone("Warning: The 'retry_interval' option is no longer available.")),
-    row("set_tcp_nodelay", Broker(Flag(ignore)), "true", "Small packets are sent at once; always so here."),
+    row(
+        "retry_interval",
+        Broker(Special("anything", |_, _, _| Ok(()))),
+        "none",
+        "Gone; messages are sent again on reconnection only.",
+    )
+    .status(Gone(
+        "Warning: The 'retry_interval' option is no longer available.",
+    )),
+    row(
+        "set_tcp_nodelay",
+        Broker(Flag(ignore)),
+        "true",
+        "Small packets are sent at once; always so here.",
+    ),
     row(
         "sys_interval",
         Broker(Short(|globals, seconds| {
@@ -203,74 +306,74 @@ pub(super) static ROWS: &[ConfigOption] = &[
     ),
     row(
         "upgrade_outgoing_qos",
-        Broker(Flag(|globals, value| globals.rules.upgrade_outgoing_qos = value)),
+        Broker(Flag(|globals, value| {
+            globals.rules.upgrade_outgoing_qos = value
+        })),
         "false",
-        "Messages are delivered at the QoS of the subscription even if published lower.",
+        "Messages are delivered at the QoS of the subscription even if \
+         published lower.",
     ),
     // What is kept.
-    row("autosave_interval", Broker(Limit(ignore)), "1800", "Seconds between two saves of the database.")
-        .status(NotNeeded("there is no database that is saved now and then")),
-    row("autosave_on_changes", Broker(Flag(ignore)), "false", "autosave_interval counts changes.")
-        .status(NotNeeded("there is no database that is saved now and then")),
-    row("persistence", Broker(Flag(ignore)), "false", "Sessions and messages are kept on disk.")
-        .also(&["retained_persistence"])
-        .status(By(&[(
-            "true",
-            Refuses(
-                "this release keeps everything in memory: what is acknowledged would be lost when the broker ends (write \"persistence false\" to accept that)",
-            ),
-        )])),
-    row("persistence_file", Broker(Text(LONG, ignore)), "mosquitto.db", "Name of the database file.")
-        .once()
-        .status(NoEffectYet(MEMORY_ONLY)),
-    row("persistence_location", Broker(Path(ignore)), "the current directory", "Directory of what is kept on disk.")
-        .once()
-        .status(NoEffectYet(MEMORY_ONLY)),
-    // Logs.
-    row("connection_messages", Broker(Flag(|globals, value| globals.log.connection_messages = value)), "true", "Connections and disconnections are logged."),
     row(
-        "log_dest",
-        Broker(Special("stdout, stderr, syslog, topic, dlt, none or file PATH", log_dest)),
-        "stderr",
-        "Where log lines go; several lines add up.",
+        "autosave_interval",
+        Broker(Limit(ignore)),
+        "1800",
+        "Seconds between two saves of the database.",
     )
-    .adds()
-    .status(By(&[
-        ("syslog", NoEffectYet("this release does not log there; without another log_dest lines go to stderr")),
-        ("topic", NoEffectYet("this release does not log there; without another log_dest lines go to stderr")),
-        ("dlt", NoEffectYet("this release does not log there; without another log_dest lines go to stderr")),
-        ("android", NoEffectYet("this release does not log there; without another log_dest lines go to stderr")),
-    ])),
-    row("log_facility", Broker(Number(0, 7, ignore)), "daemon", "Facility local0 to local7 of syslog.")
-        .status(NoEffectYet("this release does not log to syslog")),
-    row("log_timestamp", Broker(Flag(|globals, value| globals.log.timestamp = value)), "true", "Log lines begin with the time."),
+    .status(NotNeeded("there is no database that is saved now and then")),
     row(
-        "log_timestamp_format",
-        Broker(Text(LONG, |globals, format| globals.log.timestamp_format = Some(format))),
-        "seconds since 1970",
-        "strftime format of that time, such as %Y-%m-%dT%H:%M:%S.",
+        "autosave_on_changes",
+        Broker(Flag(ignore)),
+        "false",
+        "autosave_interval counts changes.",
     )
-    .once(),
+    .status(NotNeeded("there is no database that is saved now and then")),
     row(
-        "log_type",
-        Broker(Word(LOG_TYPES, |globals, word| log_type(&mut globals.log, word))),
-        "error, warning, notice, information",
-        "What is logged; several lines add up.",
+        "persistence",
+        Broker(Flag(ignore)),
+        "false",
+        "Sessions and messages are kept on disk.",
     )
-    .adds(),
-    row("websockets_log_level", Broker(Special("a whole number", |_, value, _| value.number().map(drop))), "0", "Log level of a library that Mosquitto no longer uses.")
-        .status(NotNeeded("there is no such library here")),
+    .also(&["retained_persistence"])
+    .status(By(&[(
+        "true",
+        Refuses(
+            "this release keeps everything in memory: what is acknowledged would \
+             be lost when the broker ends (write \"persistence false\" to accept \
+             that)",
+        ),
+    )])),
+    row(
+        "persistence_file",
+        Broker(Text(LONG, ignore)),
+        "mosquitto.db",
+        "Name of the database file.",
+    )
+    .once()
+    .status(NoEffectYet(MEMORY_ONLY)),
+    row(
+        "persistence_location",
+        Broker(Path(ignore)),
+        "the current directory",
+        "Directory of what is kept on disk.",
+    )
+    .once()
+    .status(NoEffectYet(MEMORY_ONLY)),
     // Start.
     row(
         "include_dir",
-        Reader("a directory", |reader, value| reader.include_directory(value)),
+        Reader("a directory", |reader, value| {
+            reader.include_directory(value)
+        }),
         "none",
         "Reads all files of this directory that end in .conf.",
     )
     .adds(),
     row(
         "pid_file",
-        Broker(Path(|globals, path| globals.start.pid_file = Some(PathBuf::from(path)))),
+        Broker(Path(|globals, path| {
+            globals.start.pid_file = Some(PathBuf::from(path))
+        })),
         "none",
         "File for the process id.",
     )
@@ -292,7 +395,9 @@ fn max_inflight_messages(
 ) -> Result<(), Fault> {
     let number = value.number()?.max(0);
     let number = u16::try_from(number).map_err(|_| {
-        Fault::Other(format!("Invalid 'max_inflight_messages' value ({number}), must be <= 65535"))
+        Fault::Other(format!(
+            "Invalid 'max_inflight_messages' value ({number}), must be <= 65535"
+        ))
     })?;
     // 65535 is what MQTT 5 takes when nothing is said: no limit, as with 0.
     let limit = NonZeroU16::new(number).filter(|limit| *limit < NonZeroU16::MAX);
@@ -312,72 +417,11 @@ fn retain_expiry_interval(
         .filter(|minutes| *minutes > 0)
         .ok_or_else(|| value.invalid(minutes.to_string().as_bytes()))?;
     if minutes > MINUTES_MAX {
-        warnings.push(format!("{minutes} is more than {MINUTES_MAX}, which is used instead"));
+        warnings.push(format!(
+            "{minutes} is more than {MINUTES_MAX}, which is used instead"
+        ));
         minutes = MINUTES_MAX;
     }
     globals.rules.retain_expiry_interval = Some(Duration::from_secs(u64::from(minutes) * 60));
     Ok(())
-}
-
-fn log_dest(
-    globals: &mut Globals,
-    value: &Value<'_>,
-    _: &mut Vec<String>,
-) -> Result<(), Fault> {
-    let log = &mut globals.log;
-    let word = value.text_word()?;
-    let is_off = word == "none";
-    match word {
-        "stdout" => log.stdout = true,
-        "stderr" => log.stderr = true,
-        // Rows of the table say what becomes of these.
-        "syslog" | "topic" | "dlt" | "android" => {}
-        "none" => (log.stdout, log.stderr, log.file) = (false, false, None),
-        "file" => {
-            let line = value.text(LONG)?;
-            let path = line.strip_prefix("file").unwrap_or_default().trim();
-            if path.is_empty() {
-                return Err(Fault::other("Empty \"log_dest file\" value in configuration"));
-            }
-            if log.file.is_some() {
-                return Err(Fault::other("Duplicate \"log_dest file\" value"));
-            }
-            log.file = Some(PathBuf::from(path));
-        }
-        other => return Err(value.invalid(other.as_bytes())),
-    }
-    log.is_off = is_off;
-    Ok(())
-}
-
-const LOG_TYPES: &[&str] = &[
-    "error",
-    "warning",
-    "notice",
-    "information",
-    "debug",
-    "subscribe",
-    "unsubscribe",
-    "websockets",
-    "internal",
-    "none",
-    "all",
-];
-
-fn log_type(log: &mut LogDraft, word: &str) {
-    let added = match word {
-        "error" => LogTypes::ERROR,
-        "warning" => LogTypes::WARNING,
-        "notice" => LogTypes::NOTICE,
-        "information" => LogTypes::INFORMATION,
-        "debug" => LogTypes::DEBUG,
-        "subscribe" => LogTypes::SUBSCRIBE,
-        "unsubscribe" => LogTypes::UNSUBSCRIBE,
-        "websockets" => LogTypes::WEBSOCKETS,
-        "internal" => LogTypes::INTERNAL,
-        "all" => LogTypes::ALL,
-        _ => LogTypes::NONE,
-    };
-    let before = if word == "none" { LogTypes::NONE } else { log.types.unwrap_or(LogTypes::NONE) };
-    log.types = Some(before.with(added));
 }

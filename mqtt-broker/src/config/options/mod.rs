@@ -4,8 +4,10 @@
 //! and "did you mean" read the same rows; a new option is one row and one test.
 
 mod bridge;
+mod bridge_topic;
 mod global;
 mod listener;
+mod logs;
 mod ours;
 mod plugin;
 mod tls;
@@ -52,7 +54,10 @@ pub(super) enum Scope {
     /// After the line of its plugin.
     Plugin(Setter<()>),
     /// Anywhere; the reader itself does what it says, and that is said here for people.
-    Reader(&'static str, fn(&mut Reader<'_>, &Value<'_>) -> Result<(), Fault>),
+    Reader(
+        &'static str,
+        fn(&mut Reader<'_>, &Value<'_>) -> Result<(), Fault>,
+    ),
 }
 
 /// Which listener an option of a listener is content with.
@@ -134,7 +139,7 @@ pub(super) enum Status {
     /// The line that it belongs to has already said all.
     AsItsOwner,
     /// It depends on the value: these words have another status, all others work.
-    By(&'static [(&'static str, Status)]),
+    By(&'static [(&'static str, Self)]),
 }
 
 /// A row as most are: it works, a reload applies it, a second line replaces the first.
@@ -195,9 +200,8 @@ impl ConfigOption {
 
     /// Whether a name is one of this option's.
     fn is_named(&self, name: &str) -> bool {
-        self.names().any(|own| {
-            own == name || (own.ends_with('_') && name.starts_with(own))
-        })
+        self.names()
+            .any(|own| own == name || (own.ends_with('_') && name.starts_with(own)))
     }
 
     /// What may stand as value, for people.
@@ -272,9 +276,17 @@ fn one_of(words: &[&str]) -> String {
 
 /// All rows, in the order of their files.
 pub(super) fn all() -> impl Iterator<Item = &'static ConfigOption> {
-    [global::ROWS, listener::ROWS, tls::ROWS, bridge::ROWS, plugin::ROWS, ours::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        global::ROWS,
+        logs::ROWS,
+        listener::ROWS,
+        tls::ROWS,
+        bridge::ROWS,
+        plugin::ROWS,
+        ours::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The row of a name.
@@ -310,7 +322,9 @@ fn edits(from: &str, to: &str) -> usize {
         for (column, other) in to.iter().enumerate() {
             let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX);
             let changed = at(&one_ago, column).saturating_add(usize::from(byte != *other));
-            let added = at(&row, column).min(at(&one_ago, column + 1)).saturating_add(1);
+            let added = at(&row, column)
+                .min(at(&one_ago, column + 1))
+                .saturating_add(1);
             let mut best = changed.min(added);
             let swapped = column > 0 && before == Some(*other) && to.get(column - 1) == Some(&byte);
             if swapped {

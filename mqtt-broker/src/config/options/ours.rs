@@ -6,12 +6,10 @@ use super::Scope::Broker;
 use super::Setter::{Number, Word};
 use super::Status::{By, Refuses};
 use super::{ConfigOption, ignore_word, row};
+use crate::config::settings::SHARDS_MAX;
 
 const NOTHING_KEPT: &str = "this release keeps everything in memory: what is acknowledged would \
                             be lost when the broker ends (write \"durability off\" to accept that)";
-
-/// Most shards that can be asked for.
-pub(crate) const SHARDS_MAX: u32 = 256;
 
 pub(super) static ROWS: &[ConfigOption] = &[
     row(
@@ -27,8 +25,12 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "durability",
         Broker(Word(&["full", "normal", "off"], ignore_word)),
         "off",
-        "What an acknowledged message survives: all, a crash of the broker, nothing.",
+        "What an acknowledged message survives: all, a crash of the broker, \
+         nothing.",
     )
     .at_start()
-    .status(By(&[("full", Refuses(NOTHING_KEPT)), ("normal", Refuses(NOTHING_KEPT))])),
+    .status(By(&[
+        ("full", Refuses(NOTHING_KEPT)),
+        ("normal", Refuses(NOTHING_KEPT)),
+    ])),
 ];

@@ -126,9 +126,37 @@ impl Shard {
         scope: Scope,
         sink: &mut S,
     ) -> bool {
-        let found = self.lookup(view.topic);
         let mut frames = std::mem::take(&mut self.frames);
         frames.clear();
+        self.route_frames(now, view, frames, publisher, scope, sink)
+    }
+
+    /// As [`Self::route`], for a message that is at rest already.
+    pub(super) fn route_message<S: Sink>(
+        &mut self,
+        now: Now,
+        message: &Message,
+        view: &MessageView<'_>,
+        publisher: Option<SessionId>,
+        scope: Scope,
+        sink: &mut S,
+    ) -> bool {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.clear();
+        frames.message = Some(message.clone());
+        self.route_frames(now, view, frames, publisher, scope, sink)
+    }
+
+    fn route_frames<S: Sink>(
+        &mut self,
+        now: Now,
+        view: &MessageView<'_>,
+        mut frames: Frames,
+        publisher: Option<SessionId>,
+        scope: Scope,
+        sink: &mut S,
+    ) -> bool {
+        let found = self.lookup(view.topic);
         for target in &found.targets {
             let own = publisher.is_some_and(|publisher| publisher.index == target.session);
             let terms = match &target.own {

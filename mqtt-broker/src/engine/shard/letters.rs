@@ -25,7 +25,7 @@ impl Shard {
                     }
                 }
                 Letter::PublishShared(message) => {
-                    self.route(now, &message.view(), None, Scope::Here, sink);
+                    self.route_message(now, &message, &message.view(), None, Scope::Here, sink);
                 }
                 Letter::Join {
                     group,

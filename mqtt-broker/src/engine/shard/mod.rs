@@ -295,7 +295,9 @@ impl Shard {
         packet: &Packet<'_>,
         sink: &mut S,
     ) {
-        if self.settings.trace {
+        let from = self.connections.get(place(connection));
+        let internal = from.is_some_and(|connection| connection.internal);
+        if self.settings.trace && !internal {
             let session = self
                 .session_of(connection)
                 .and_then(|id| self.sessions.get(key(id)));
@@ -307,7 +309,7 @@ impl Shard {
                 payload_len: 0,
             });
         }
-        self.tally.packets_sent += 1;
+        self.tally.packets_sent += u64::from(!internal);
         let out = sink.out(connection);
         out.append(|out| packet.encode(version, out));
         if out.is_full() {

@@ -121,8 +121,10 @@ impl Shard {
         match decode_connect(bytes, &limits) {
             Ok(Decoded::Incomplete(_)) => return None,
             Ok(Decoded::Packet { packet, consumed }) => {
-                self.tally.packets_received += 1;
-                self.tally.connects_received += 1;
+                if !self.connections.get(place(id)).is_some_and(|c| c.internal) {
+                    self.tally.packets_received += 1;
+                    self.tally.connects_received += 1;
+                }
                 let behind = bytes.get(consumed..).unwrap_or(&[]);
                 self.admit(now, id, &packet, behind, sink);
             }
@@ -179,14 +181,12 @@ impl Shard {
         packet: &Packet<'_>,
         sink: &mut S,
     ) -> Next {
-        self.tally.packets_received += 1;
-        if self.settings.trace
-            && let Some(session) = self.sessions.get(super::key(session))
-        {
-            sink.tell(Event::Received {
-                client_id: &session.client_id,
-                packet,
-            });
+        let Some(state) = self.sessions.get(super::key(session)) else { return Next::Nothing };
+        if !state.internal {
+            self.tally.packets_received += 1;
+            if self.settings.trace {
+                sink.tell(Event::Received { client_id: &state.client_id, packet });
+            }
         }
         match packet {
             Packet::Publish(publish) => self.handle_publish(now, id, session, publish, sink),

@@ -35,8 +35,10 @@ impl Shard {
         publish: &Publish<'_>,
         sink: &mut S,
     ) -> Next {
-        self.tally.publishes_received += 1;
-        self.tally.publish_bytes_received += publish.payload.len() as u64;
+        if !self.sessions.get(key(session)).is_some_and(|state| state.internal) {
+            self.tally.publishes_received += 1;
+            self.tally.publish_bytes_received += publish.payload.len() as u64;
+        }
         let alias = publish.properties.topic_alias();
         if let (Some(topic), None) = (publish.topic, alias) {
             return self.take_publish(now, id, session, publish, topic, sink);
@@ -243,17 +245,33 @@ impl Shard {
         });
         let reason = match message {
             Some(message) => {
-                let view = message.view();
-                // [MQTT-4.3.3-13] The exchange goes on though the message may be over.
-                if !view.is_expired(now.unix) || view.head.expires == Some(view.head.published) {
-                    self.publish(now, &view, Some(session), sink);
-                }
+                self.release(now, &message, session, sink);
                 ReasonCode::Success
             }
             None => ReasonCode::PacketIdentifierNotFound,
         };
         self.answer(id, Packet::Pubcomp, ack.packet_id, reason, sink);
         Next::Packet
+    }
+
+    /// A message that was held goes on. It is at rest already, so its receivers share the block.
+    fn release<S: Sink>(
+        &mut self,
+        now: Now,
+        message: &Message,
+        publisher: SessionId,
+        sink: &mut S,
+    ) {
+        let view = message.view();
+        // [MQTT-4.3.3-13] The exchange goes on though the message may be over.
+        if view.is_expired(now.unix) && view.head.expires != Some(view.head.published) {
+            return;
+        }
+        if view.head.retain {
+            self.commons.retained.set(message);
+        }
+        let publisher = Some(publisher);
+        self.route_message(now, message, &view, publisher, Scope::Everywhere, sink);
     }
 
     /// A refusal that leaves the connection open. 3.x has no word for it: the message is acknowledged
