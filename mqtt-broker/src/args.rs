@@ -75,7 +75,10 @@ pub struct ArgsError {
 
 impl ArgsError {
     fn new(message: String) -> Self {
-        Self { message, shows_usage: false }
+        Self {
+            message,
+            shows_usage: false,
+        }
     }
 
     /// Whether the usage text helps.
@@ -96,26 +99,35 @@ impl std::error::Error for ArgsError {}
 /// Every argument: name, short name, the word for its value, what it does.
 fn command() -> clap::Command {
     let flag = |name: &'static str, short: Option<char>, help: &'static str| {
-        let arg = Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-        short.into_iter().fold(arg, Arg::short)
-    };
-    let value = |name: &'static str, short: Option<char>, word: &'static str, help: &'static str| {
         let arg = Arg::new(name)
             .long(name)
-            .value_name(word)
-            .action(ArgAction::Append)
-            // As Mosquitto: the next word is the value, whatever it looks like.
-            .allow_hyphen_values(true)
-            .value_parser(ValueParser::os_string())
+            .action(ArgAction::SetTrue)
             .help(help);
         short.into_iter().fold(arg, Arg::short)
     };
+    let value =
+        |name: &'static str, short: Option<char>, word: &'static str, help: &'static str| {
+            let arg = Arg::new(name)
+                .long(name)
+                .value_name(word)
+                .action(ArgAction::Append)
+                // As Mosquitto: the next word is the value, whatever it looks like.
+                .allow_hyphen_values(true)
+                .value_parser(ValueParser::os_string())
+                .help(help);
+            short.into_iter().fold(arg, Arg::short)
+        };
     clap::Command::new("mqtt-broker")
         .about("An MQTT broker for versions 3.1, 3.1.1 and 5.0")
         .override_usage("mqtt-broker [-c config_file] [-d] [-h] [-p port] [-v]")
         .disable_help_flag(true)
         .args_override_self(true)
-        .arg(value("config-file", Some('c'), "FILE", "Read this configuration file; several add up"))
+        .arg(value(
+            "config-file",
+            Some('c'),
+            "FILE",
+            "Read this configuration file; several add up",
+        ))
         .arg(flag("daemon", Some('d'), "Run in the background"))
         .arg(flag("help", Some('h'), "Print this text"))
         .arg(value(
@@ -124,12 +136,39 @@ fn command() -> clap::Command {
             "PORT",
             "Listen on this port of this machine alone, where no listener is configured; up to 10",
         ))
-        .arg(flag("quiet", Some('q'), "Log nothing, whatever the configuration says"))
-        .arg(flag("verbose", Some('v'), "Log everything, whatever the configuration says"))
-        .arg(flag("test-config", None, "Check the configuration and end with 0 or 3"))
-        .arg(value("tls-keylog", None, "FILE", "Not supported yet: there is no TLS in this release"))
-        .arg(value("shards", None, "N", "Threads that serve clients, instead of one a core"))
-        .arg(value("explain", None, "OPTION", "Say what an option of the configuration does"))
+        .arg(flag(
+            "quiet",
+            Some('q'),
+            "Log nothing, whatever the configuration says",
+        ))
+        .arg(flag(
+            "verbose",
+            Some('v'),
+            "Log everything, whatever the configuration says",
+        ))
+        .arg(flag(
+            "test-config",
+            None,
+            "Check the configuration and end with 0 or 3",
+        ))
+        .arg(value(
+            "tls-keylog",
+            None,
+            "FILE",
+            "Not supported yet: there is no TLS in this release",
+        ))
+        .arg(value(
+            "shards",
+            None,
+            "N",
+            "Threads that serve clients, instead of one a core",
+        ))
+        .arg(value(
+            "explain",
+            None,
+            "OPTION",
+            "Say what an option of the configuration does",
+        ))
         .arg(flag("version", None, "Print the version"))
 }
 
@@ -139,7 +178,9 @@ fn command() -> clap::Command {
 /// The first argument that cannot be used, in the words of Mosquitto.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgsError> {
     let words = std::iter::once(OsString::from("mqtt-broker")).chain(arguments);
-    let matches = command().try_get_matches_from(words).map_err(|error| translate(&error))?;
+    let matches = command()
+        .try_get_matches_from(words)
+        .map_err(|error| translate(&error))?;
     if matches.get_flag("help") {
         return Ok(Command::Help);
     }
@@ -153,7 +194,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, A
         let text = "Error: --tls-keylog has nothing to log: there is no TLS in this release.";
         return Err(ArgsError::new(text.to_owned()));
     }
-    let ports = values(&matches, "port").map(port).collect::<Result<Vec<_>, _>>()?;
+    let ports = values(&matches, "port")
+        .map(port)
+        .collect::<Result<Vec<_>, _>>()?;
     if ports.len() > PORTS_MAX {
         let text = format!("Error: Only {PORTS_MAX} ports can be specified on the command line.");
         return Err(ArgsError::new(text));
@@ -172,13 +215,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, A
 /// How the program is used.
 #[must_use]
 pub fn usage() -> String {
-    format!("{}\n{}", version().lines().next().unwrap_or_default(), command().render_help())
+    format!(
+        "{}\n{}",
+        version().lines().next().unwrap_or_default(),
+        command().render_help()
+    )
 }
 
 /// The version, as `--version` prints it.
 #[must_use]
 pub fn version() -> String {
-    format!("mqtt-broker version {}\nLicence: Apache-2.0 OR MIT\n", env!("CARGO_PKG_VERSION"))
+    format!(
+        "mqtt-broker version {}\nLicence: Apache-2.0 OR MIT\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 fn values<'a>(matches: &'a ArgMatches, name: &str) -> impl Iterator<Item = &'a OsString> {
@@ -196,7 +246,9 @@ fn shards(word: &OsString) -> Result<NonZeroUsize, ArgsError> {
     let most = SHARDS_MAX;
     let number: Option<NonZeroUsize> = text.parse().ok();
     number.filter(|number| number.get() <= most).ok_or_else(|| {
-        ArgsError::new(format!("Error: Invalid number of shards ({text}): 1 to {most} are allowed."))
+        ArgsError::new(format!(
+            "Error: Invalid number of shards ({text}): 1 to {most} are allowed."
+        ))
     })
 }
 
@@ -220,7 +272,10 @@ fn translate(error: &clap::Error) -> ArgsError {
             format!("Error: {}.", first.strip_prefix("error: ").unwrap_or(first))
         }
     };
-    ArgsError { message, shows_usage: error.kind() == ErrorKind::UnknownArgument }
+    ArgsError {
+        message,
+        shows_usage: error.kind() == ErrorKind::UnknownArgument,
+    }
 }
 
 #[cfg(test)]
@@ -235,7 +290,9 @@ mod tests {
     fn arguments_mean_what_they_mean_to_mosquitto() {
         let args = Args {
             config_files: vec!["a.conf".into(), "b.conf".into()],
-            ports: [1884, 1885].map(|port| NonZeroU16::new(port).unwrap()).to_vec(),
+            ports: [1884, 1885]
+                .map(|port| NonZeroU16::new(port).unwrap())
+                .to_vec(),
             daemon: true,
             verbose: true,
             ..Args::default()
@@ -245,7 +302,10 @@ mod tests {
         assert_eq!(parsed(""), Ok(Command::Run(Args::default())));
         assert_eq!(parsed("-v -h"), Ok(Command::Help));
         assert_eq!(parsed("--version"), Ok(Command::Version));
-        assert_eq!(parsed("--explain port"), Ok(Command::Explain("port".to_owned())));
+        assert_eq!(
+            parsed("--explain port"),
+            Ok(Command::Explain("port".to_owned()))
+        );
     }
 
     #[test]
@@ -253,14 +313,23 @@ mod tests {
         for (line, message) in [
             ("--bogus", "Error: Unknown option '--bogus'."),
             ("bogus", "Error: Unknown option 'bogus'."),
-            ("-c", "Error: -c argument given, but no config file specified."),
+            (
+                "-c",
+                "Error: -c argument given, but no config file specified.",
+            ),
             ("-p", "Error: -p argument given, but no port specified."),
             ("-p 0", "Error: Invalid port specified (0)."),
             ("-p x", "Error: Invalid port specified (x)."),
             ("-p 70000", "Error: Invalid port specified (70000)."),
-            ("--shards 0", "Error: Invalid number of shards (0): 1 to 64 are allowed."),
+            (
+                "--shards 0",
+                "Error: Invalid number of shards (0): 1 to 64 are allowed.",
+            ),
         ] {
-            assert_eq!(parsed(line).map_err(|error| error.to_string()), Err(message.to_owned()));
+            assert_eq!(
+                parsed(line).map_err(|error| error.to_string()),
+                Err(message.to_owned())
+            );
         }
         let many = "-p 1884 ".repeat(11);
         let message = parsed(&many).map_err(|error| error.to_string());
@@ -274,7 +343,13 @@ mod tests {
         let usage = usage();
         assert!(usage.starts_with("mqtt-broker version "), "{usage}");
         assert!(usage.contains("Usage: mqtt-broker [-c config_file] [-d] [-h] [-p port] [-v]"));
-        for argument in ["--config-file", "--quiet", "--test-config", "--shards", "--explain"] {
+        for argument in [
+            "--config-file",
+            "--quiet",
+            "--test-config",
+            "--shards",
+            "--explain",
+        ] {
             assert!(usage.contains(argument), "{argument}");
         }
     }

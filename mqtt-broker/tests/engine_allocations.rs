@@ -5,7 +5,6 @@
     unsafe_code,
     reason = "an allocator that counts can only be written with it"
 )]
-
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -139,15 +138,24 @@ fn settings() -> Settings {
     }
 }
 
-const PUBLISHER: ConnectionId = ConnectionId { index: 0, generation: 0 };
+const PUBLISHER: ConnectionId = ConnectionId {
+    index: 0,
+    generation: 0,
+};
 
 /// A shard with one publisher and ten subscribers of `t/+` at a QoS.
 fn warm(qos: u8, sink: &mut Sockets, now: Now) -> Shard {
     let commons = Arc::new(Commons::new(1, [3; 32]));
     let mut shard = Shard::new(ShardId(0), commons, Arc::new(settings()));
     for index in 0..11_u32 {
-        let id = ConnectionId { index, generation: 0 };
-        let peer = Peer { listener: 0, internal: false };
+        let id = ConnectionId {
+            index,
+            generation: 0,
+        };
+        let peer = Peer {
+            listener: 0,
+            internal: false,
+        };
         shard.handle_opened(now, id, peer, sink);
         let name = [b'a' + u8::try_from(index).unwrap()];
         let mut bytes = vec![0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 0, 0, 1];
@@ -172,7 +180,10 @@ fn round(shard: &mut Shard, qos: u8, packet_id: u16, sink: &mut Sockets, now: No
     shard.handle_bytes(now, PUBLISHER, publish, sink);
     if qos > 0 {
         for index in 1..11 {
-            let id = ConnectionId { index, generation: 0 };
+            let id = ConnectionId {
+                index,
+                generation: 0,
+            };
             shard.handle_bytes(now, id, &[0x40, 2, high, low], sink);
         }
     }
@@ -182,7 +193,10 @@ fn round(shard: &mut Shard, qos: u8, packet_id: u16, sink: &mut Sockets, now: No
 
 #[test]
 fn a_message_costs_no_allocation_at_qos_0_and_one_at_qos_1() {
-    let now = Now { instant: Instant::from_millis(1000), unix: UnixTime::from_millis(1000) };
+    let now = Now {
+        instant: Instant::from_millis(1000),
+        unix: UnixTime::from_millis(1000),
+    };
     for (qos, most) in [(0, 0), (1, 1000)] {
         let mut sink = Sockets::default();
         let mut shard = warm(qos, &mut sink, now);
@@ -194,7 +208,13 @@ fn a_message_costs_no_allocation_at_qos_0_and_one_at_qos_1() {
             round(&mut shard, qos, packet_id, &mut sink, now);
         }
         let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        assert!(sink.sent >= sent + 1000 * 10 * 10, "messages were delivered");
-        assert!(allocations <= most, "{allocations} allocations for 1000 messages at QoS {qos}");
+        assert!(
+            sink.sent >= sent + 1000 * 10 * 10,
+            "messages were delivered"
+        );
+        assert!(
+            allocations <= most,
+            "{allocations} allocations for 1000 messages at QoS {qos}"
+        );
     }
 }

@@ -44,10 +44,12 @@ pub fn help<A: ToolArgs>() -> String {
 const LINE_BYTES_MAX: usize = 90;
 
 const EXIT_CODES: &str = "0 done; 1 wrong usage, unreadable file, first connection failed, and
-this page; 2 the server broke the protocol; 4 the server said DISCONNECT; 7 connection lost;
-19 no answer in time; 21 an answer that is not MQTT; 24 QoS not supported; 27 timed out; 1-5 and
-128-162 the server refused the connection, with its own code; with --strict also 128-162 for the
-first publish or subscription that it refused.
+this page; 2 the server broke the protocol; 3 invalid topic; 4 the server said DISCONNECT;
+7 connection lost, or a message that this server does not take; 9 a line too long; 10 a
+subscription that this server does not make; 19 no answer in time; 21 an answer that is not MQTT;
+24 QoS not supported; 25 request too large; 27 timed out; 255 ended before the server answered;
+1-5 and 128-162 the server refused the connection, with its own code; with --strict also 128-162
+for the first publish or subscription that it refused.
 ";
 
 /// ` -X : text`, with the text broken between words and indented.

@@ -1,10 +1,12 @@
 //! One connection and its session, for programs that want to drive it themselves.
 
+use std::io;
 use std::pin::Pin;
 
 use bytes::BytesMut;
 use mqtt_codec::{PacketId, Properties, ReasonCode, SubscriptionOptions};
 use mqtt_session::client::{ClientSession, Publication};
+use mqtt_session::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
@@ -47,6 +49,12 @@ pub struct Connection {
     pub(crate) delivery: Delivery,
     pub(crate) reading: bool,
     pub(crate) clock: Clock,
+    /// When it was last looked at.
+    pub(crate) now: Instant,
+    /// Writing failed; what the server said before is still read.
+    pub(crate) broken: Option<io::Error>,
+    /// The stream has bytes in a buffer of its own.
+    pub(crate) unflushed: bool,
     pub(crate) timer: Option<Pin<Box<Sleep>>>,
     pub(crate) goodbye: Option<Goodbye>,
 }
@@ -63,6 +71,9 @@ impl Connection {
             delivery: Delivery::new(&options),
             reading: true,
             clock: Clock::new(),
+            now: Instant::default(),
+            broken: None,
+            unflushed: false,
             timer: None,
             goodbye: None,
             options,
@@ -236,6 +247,8 @@ impl Connection {
     /// Drops the connection without a DISCONNECT, so that the server publishes the will.
     pub fn close(&mut self) {
         self.stream = None;
+        self.broken = None;
+        self.unflushed = false;
         self.goodbye = None;
         self.timer = None;
         self.input.clear();

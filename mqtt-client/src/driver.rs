@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -54,11 +54,8 @@ impl Connection {
                 .poll_goodbye(cx)
                 .map(|result| Err(result.err().unwrap_or(Error::NotConnected)));
         }
+        let mut has_looked = false;
         loop {
-            let now = self.clock.now();
-            if !self.reading {
-                self.session.handle_reading_resumed(now);
-            }
             if let Some(published) = self.next_outcome() {
                 return Poll::Ready(Ok(Event::Published(published)));
             }
@@ -66,10 +63,28 @@ impl Connection {
                 return Poll::Ready(Err(Error::NotConnected));
             }
             if self.may_read() {
-                match self.next_packet(now) {
+                // Many packets of one read share one look at the clock.
+                match self.next_packet(self.now) {
                     Ok(Some(event)) => return Poll::Ready(Ok(event)),
                     Ok(None) => {}
                     Err(failure) => return self.end(failure, cx),
+                }
+            }
+            self.now = self.clock.now();
+            let now = self.now;
+            if !self.reading {
+                self.session.handle_reading_resumed(now);
+            }
+            // A program that was away for long did not read either. What came in meanwhile is
+            // looked at before the server is judged.
+            let is_due = self
+                .session
+                .next_deadline()
+                .is_some_and(|deadline| deadline <= now);
+            if is_due && !has_looked && self.may_read() {
+                has_looked = true;
+                if let Poll::Ready(Ok(1..)) = self.poll_read(cx) {
+                    continue;
                 }
             }
             if let Err(failure) = self.session.handle_tick(now) {
@@ -79,16 +94,15 @@ impl Connection {
             match self.poll_write(now, cx) {
                 Poll::Ready(Ok(true)) => continue,
                 Poll::Ready(Ok(false)) | Poll::Pending => {}
-                Poll::Ready(Err(error)) => return self.lose(error),
+                // The server may have said why before it closed: that is read first.
+                Poll::Ready(Err(error)) => self.broken = Some(error),
             }
-            if self.may_read() {
+            if self.may_read() || self.broken.is_some() {
                 match self.poll_read(cx) {
-                    Poll::Ready(Ok(0)) => {
-                        self.close();
-                        return Poll::Ready(Err(Error::Closed));
-                    }
-                    Poll::Ready(Ok(_)) => continue,
-                    Poll::Ready(Err(error)) => return self.lose(error),
+                    Poll::Ready(Ok(1..)) => continue,
+                    Poll::Ready(Ok(0)) => return self.lose(None),
+                    Poll::Ready(Err(error)) => return self.lose(Some(error)),
+                    Poll::Pending if self.broken.is_some() => return self.lose(None),
                     Poll::Pending => {}
                 }
             }
@@ -174,17 +188,28 @@ impl Connection {
             return Poll::Ready(Ok(false));
         };
         let output = self.session.output();
-        if output.is_empty() {
+        if self.broken.is_some() || (output.is_empty() && !self.unflushed) {
             return Poll::Ready(Ok(false));
         }
-        let count = match Pin::new(&mut *stream).poll_write(cx, output) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(result) => result?,
-            Poll::Pending => return Poll::Pending,
+        let count = if output.is_empty() {
+            0
+        } else {
+            match ready!(Pin::new(&mut *stream).poll_write(cx, output))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => count,
+            }
         };
         // For streams with a buffer of their own; on a socket this does nothing.
-        if let Poll::Ready(Err(error)) = Pin::new(stream).poll_flush(cx) {
-            return Poll::Ready(Err(error));
+        self.unflushed = match Pin::new(stream).poll_flush(cx) {
+            Poll::Ready(result) => result.map(|()| false)?,
+            Poll::Pending => true,
+        };
+        if count == 0 {
+            return if self.unflushed {
+                Poll::Pending
+            } else {
+                Poll::Ready(Ok(false))
+            };
         }
         self.session.handle_written(now, count);
         Poll::Ready(Ok(true))
@@ -231,8 +256,10 @@ impl Connection {
         Poll::Ready(Err(error))
     }
 
-    fn lose(&mut self, error: io::Error) -> Poll<Result<Event, Error>> {
+    /// The connection is gone: because writing failed before, or with this error, or in silence.
+    fn lose(&mut self, error: Option<io::Error>) -> Poll<Result<Event, Error>> {
+        let error = self.broken.take().or(error);
         self.close();
-        Poll::Ready(Err(Error::Lost(error)))
+        Poll::Ready(Err(error.map_or(Error::Closed, Error::Lost)))
     }
 }

@@ -52,9 +52,11 @@ impl Pinger {
         self.last_sent = now;
     }
 
-    /// A whole packet came in.
+    /// A whole packet came in. Whatever it is, the peer lives: the answer to a ping may be on its
+    /// way behind a heap of messages, and patience starts anew.
     pub fn handle_received(&mut self, now: Instant) {
         self.last_received = now;
+        self.waiting_since = self.waiting_since.map(|_| now);
     }
 
     /// PINGRESP came in; one that answers nothing is ignored.
@@ -64,8 +66,7 @@ impl Pinger {
 
     /// The caller did not read for a while, so the silence is not the peer's: patience starts anew.
     pub fn handle_reading_resumed(&mut self, now: Instant) {
-        self.last_received = now;
-        self.waiting_since = self.waiting_since.map(|_| now);
+        self.handle_received(now);
     }
 
     /// Says what is due; [`Due::Ping`] is said once for each ping.
@@ -155,6 +156,19 @@ mod tests {
         assert_eq!(pinger.handle_tick(at(10)), Due::Ping);
         pinger.handle_sent(at(15));
         assert_eq!(pinger.handle_tick(at(20)), Due::Overdue);
+    }
+
+    #[test]
+    fn an_answer_behind_many_messages_is_waited_for() {
+        let mut pinger = Pinger::new(10, at(0));
+        assert_eq!(pinger.handle_tick(at(10)), Due::Ping);
+        pinger.handle_received(at(19));
+        assert_eq!(
+            pinger.handle_tick(at(20)),
+            Due::Ping,
+            "our own silence asks for one"
+        );
+        assert_eq!(pinger.handle_tick(at(29)), Due::Overdue);
     }
 
     #[test]

@@ -124,7 +124,7 @@ async fn many_messages_in_flight_all_arrive_in_order() {
     let sending = async {
         let mut receipts = Vec::new();
         for number in 0..3_000_u32 {
-            let qos = if number % 2 == 0 {
+            let qos = if number.is_multiple_of(2) {
                 QoS::AtLeastOnce
             } else {
                 QoS::ExactlyOnce
@@ -144,7 +144,7 @@ async fn many_messages_in_flight_all_arrive_in_order() {
                 .unwrap()
                 .parse()
                 .unwrap();
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 even.push(number)
             } else {
                 odd.push(number)

@@ -69,7 +69,7 @@ fn spawn(config: &tempfile::NamedTempFile, port: u16) -> Child {
         .arg(config.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let child = command.spawn().unwrap();
+    let mut child = command.spawn().unwrap();
     for _ in 0..400 {
         if TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok() {
             return child;
@@ -77,6 +77,8 @@ fn spawn(config: &tempfile::NamedTempFile, port: u16) -> Child {
         // It gives no other sign of being ready.
         std::thread::sleep(Duration::from_millis(25));
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!("mosquitto does not listen on port {port}");
 }
 

@@ -181,11 +181,16 @@ impl Shard {
         packet: &Packet<'_>,
         sink: &mut S,
     ) -> Next {
-        let Some(state) = self.sessions.get(super::key(session)) else { return Next::Nothing };
+        let Some(state) = self.sessions.get(super::key(session)) else {
+            return Next::Nothing;
+        };
         if !state.internal {
             self.tally.packets_received += 1;
             if self.settings.trace {
-                sink.tell(Event::Received { client_id: &state.client_id, packet });
+                sink.tell(Event::Received {
+                    client_id: &state.client_id,
+                    packet,
+                });
             }
         }
         match packet {

@@ -35,7 +35,11 @@ impl Shard {
         publish: &Publish<'_>,
         sink: &mut S,
     ) -> Next {
-        if !self.sessions.get(key(session)).is_some_and(|state| state.internal) {
+        if !self
+            .sessions
+            .get(key(session))
+            .is_some_and(|state| state.internal)
+        {
             self.tally.publishes_received += 1;
             self.tally.publish_bytes_received += publish.payload.len() as u64;
         }
