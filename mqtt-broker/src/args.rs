@@ -96,27 +96,30 @@ impl fmt::Display for ArgsError {
 
 impl std::error::Error for ArgsError {}
 
+/// An argument that stands alone.
+fn flag(name: &'static str, short: Option<char>, help: &'static str) -> Arg {
+    let arg = Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help);
+    short.into_iter().fold(arg, Arg::short)
+}
+
+/// An argument that the next word belongs to.
+fn value(name: &'static str, short: Option<char>, word: &'static str, help: &'static str) -> Arg {
+    let arg = Arg::new(name)
+        .long(name)
+        .value_name(word)
+        .action(ArgAction::Append)
+        // As Mosquitto: the next word is the value, whatever it looks like.
+        .allow_hyphen_values(true)
+        .value_parser(ValueParser::os_string())
+        .help(help);
+    short.into_iter().fold(arg, Arg::short)
+}
+
 /// Every argument: name, short name, the word for its value, what it does.
 fn command() -> clap::Command {
-    let flag = |name: &'static str, short: Option<char>, help: &'static str| {
-        let arg = Arg::new(name)
-            .long(name)
-            .action(ArgAction::SetTrue)
-            .help(help);
-        short.into_iter().fold(arg, Arg::short)
-    };
-    let value =
-        |name: &'static str, short: Option<char>, word: &'static str, help: &'static str| {
-            let arg = Arg::new(name)
-                .long(name)
-                .value_name(word)
-                .action(ArgAction::Append)
-                // As Mosquitto: the next word is the value, whatever it looks like.
-                .allow_hyphen_values(true)
-                .value_parser(ValueParser::os_string())
-                .help(help);
-            short.into_iter().fold(arg, Arg::short)
-        };
     clap::Command::new("mqtt-broker")
         .about("An MQTT broker for versions 3.1, 3.1.1 and 5.0")
         .override_usage("mqtt-broker [-c config_file] [-d] [-h] [-p port] [-v]")

@@ -1,19 +1,20 @@
 //! The broker, put together: starts its parts, and stops them in reverse.
 
+mod listeners;
+
 use std::io;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use mqtt_client::{Client, Messages};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
-use crate::config::{Address, Config, Files, Listener, SocketDomain};
+use self::listeners::{connection_limits, listen_addresses};
+use crate::config::{Config, Files};
 use crate::control::{
-    InterfaceError, PasswordFileFailure, PasswordFiles, Reread, engine_settings, interface_hosts,
-    reread,
+    InterfaceError, PasswordFileFailure, PasswordFiles, Reread, engine_settings, reread,
 };
 use crate::engine::commons::Commons;
 use crate::engine::ids::SHARDS_MAX;
@@ -21,21 +22,28 @@ use crate::engine::limits::Settings;
 use crate::observe::sensitive_file::symlinks_are_allowed;
 use crate::observe::{Level, Log, LogFileError, LogSettings, SysTopics, describe};
 use crate::runtime::{
-    Bind, Clock, ConnectionLimits, Family, ListenAddress, ListenError, Listeners, Runtime,
-    RuntimeConfig, ThreadFailure,
+    Clock, ListenError, Listeners, Observer as _, Runtime, RuntimeConfig, RuntimeEvent,
+    ThreadFailure,
 };
 
 /// Passwords that may wait to be verified; who comes later is told to try again.
 const VERDICTS_WAITING_MAX: usize = 10_000;
+/// Threads that verify passwords: argon2id takes tens of megabytes for each.
+const VERDICT_THREADS_MAX: usize = 8;
+/// How long `$SYS` may take to end before it is cut off.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A running broker with threads of its own. [`Broker::stop`] ends it; dropped, it goes on.
 pub struct Broker {
     runtime: Runtime,
     config: Config,
     log: Log,
+    /// Nobody else writes to the log or ends it.
+    owns_log: bool,
     /// Seconds between two updates of `$SYS`; dropping it ends them.
     sys_interval: watch::Sender<u16>,
-    sys_topics: JoinHandle<()>,
+    /// Absent once it has ended by itself, which it has told.
+    sys_topics: Option<JoinHandle<()>>,
 }
 
 /// What a broker is to be.
@@ -85,6 +93,7 @@ impl Builder {
             shards,
             log,
         } = self;
+        let owns_log = log.is_none();
         let log = match log {
             Some(log) => log,
             None => {
@@ -104,7 +113,7 @@ impl Builder {
             listeners,
             limits: connection_limits(&config),
             observer: Arc::new(log.clone()),
-            verdict_threads: cores(),
+            verdict_threads: cores().min(VERDICT_THREADS_MAX),
             verdicts_waiting_max: VERDICTS_WAITING_MAX,
         })?;
         let (sys_interval, interval) = watch::channel(sys_seconds(&config));
@@ -114,8 +123,9 @@ impl Builder {
             runtime,
             config,
             log,
+            owns_log,
             sys_interval,
-            sys_topics,
+            sys_topics: Some(sys_topics),
         })
     }
 }
@@ -169,10 +179,17 @@ impl Broker {
         let _ = self.log.configure(&settings, symlinks_are_allowed());
     }
 
-    /// Waits until a thread of the broker fails. Then it has to be stopped: half a state is not
-    /// served. Cancel safe.
+    /// Waits until a thread or task of the broker fails. Then it has to be stopped: half a state is
+    /// not served. Cancel safe.
     pub async fn failed(&mut self) -> ThreadFailure {
-        self.runtime.failed().await
+        tokio::select! {
+            failure = self.runtime.failed() => failure,
+            failure = panic_of(&mut self.sys_topics) => {
+                let ThreadFailure { thread, reason } = &failure;
+                self.log.runtime_event(&RuntimeEvent::ThreadFailed { thread, reason });
+                failure
+            }
+        }
     }
 
     /// Takes no more connections, says goodbye to clients, publishes their wills, joins the
@@ -183,21 +200,48 @@ impl Broker {
     pub async fn stop(self) -> Result<(), ThreadFailure> {
         let Self {
             runtime,
+            log,
+            owns_log,
             sys_interval,
-            sys_topics,
+            mut sys_topics,
             ..
         } = self;
         drop(sys_interval);
-        let joined = |error: tokio::task::JoinError| ThreadFailure {
-            thread: "control".to_owned(),
-            reason: error.to_string(),
-        };
-        let spoken = sys_topics.await.map_err(joined);
-        // It joins threads, which blocks.
-        let stopped = tokio::task::spawn_blocking(move || runtime.stop()).await;
-        stopped.map_err(joined)??;
-        spoken
+        if let Some(task) = &mut sys_topics
+            && tokio::time::timeout(FAREWELL, &mut *task).await.is_err()
+        {
+            // Its shard does not answer, as after a failure.
+            task.abort();
+        }
+        // Threads are joined, which blocks.
+        let stop = tokio::task::spawn_blocking(move || {
+            let stopped = runtime.stop();
+            if owns_log {
+                log.close();
+            }
+            stopped
+        });
+        stop.await.map_err(control_failed)?
     }
+}
+
+fn control_failed(error: JoinError) -> ThreadFailure {
+    ThreadFailure {
+        thread: "control".to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+/// Waits until the task panics, for ever if it does not. Cancel safe.
+async fn panic_of(task: &mut Option<JoinHandle<()>>) -> ThreadFailure {
+    if let Some(running) = task {
+        let ended = running.await;
+        *task = None;
+        if let Err(error) = ended {
+            return control_failed(error);
+        }
+    }
+    std::future::pending().await
 }
 
 /// Publishes `$SYS` until the broker stops.
@@ -231,64 +275,6 @@ async fn link_over(
         .client_id(client_id)
         .keep_alive(0);
     Ok(Client::from_stream(pipe, options).await?)
-}
-
-/// Where the listeners listen. In local-only mode 127.0.0.1 and ::1 of a port are one: it is
-/// enough to have either.
-fn listen_addresses(config: &Config) -> Result<Vec<ListenAddress>, InterfaceError> {
-    let mut addresses: Vec<ListenAddress> = Vec::new();
-    for (number, listener) in (0..).zip(&config.listeners) {
-        for bind in binds(listener, config.local_only)? {
-            let known = config.local_only && addresses.iter().any(|other| other.bind == bind);
-            if !known {
-                addresses.push(ListenAddress { number, bind });
-            }
-        }
-    }
-    Ok(addresses)
-}
-
-/// Several if it listens at the addresses of an interface.
-fn binds(listener: &Listener, local_only: bool) -> Result<Vec<Bind>, InterfaceError> {
-    let (port, host, socket_domain) = match &listener.address {
-        Address::Unix(path) => return Ok(vec![Bind::Unix { path: path.clone() }]),
-        Address::Tcp { port, .. } if local_only => {
-            return Ok(vec![Bind::Loopback { port: port.get() }]);
-        }
-        Address::Tcp {
-            port,
-            host,
-            socket_domain,
-        } => (port.get(), host, socket_domain),
-    };
-    let family = match socket_domain {
-        SocketDomain::Any => None,
-        SocketDomain::Ipv4 => Some(Family::V4),
-        SocketDomain::Ipv6 => Some(Family::V6),
-    };
-    let Some(interface) = &listener.bind_interface else {
-        let host = host.as_deref().map(Into::into);
-        return Ok(vec![Bind::Tcp { host, port, family }]);
-    };
-    let hosts = interface_hosts(interface, host.as_deref(), |address| match family {
-        None => true,
-        Some(Family::V4) => address.is_ipv4(),
-        Some(Family::V6) => address.is_ipv6(),
-    })?;
-    let bind = |host| Bind::Tcp {
-        host: Some(host),
-        port,
-        family,
-    };
-    Ok(hosts.into_iter().map(bind).collect())
-}
-
-fn connection_limits(config: &Config) -> ConnectionLimits {
-    let most = |listener: &Listener| listener.max_connections.map(NonZeroU32::get);
-    ConnectionLimits {
-        global: config.rules.global_max_connections.map(NonZeroU32::get),
-        listeners: config.listeners.iter().map(most).collect(),
-    }
 }
 
 /// 0 stands for no `$SYS`.
@@ -357,9 +343,9 @@ mod tests {
     use crate::config::Origin;
 
     /// A file system with one configuration file.
-    struct OneFile(&'static str);
+    pub(super) struct OneFile<'a>(&'a str);
 
-    impl Files for OneFile {
+    impl Files for OneFile<'_> {
         fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
             Ok(self.0.as_bytes().to_vec())
         }
@@ -369,7 +355,7 @@ mod tests {
         }
     }
 
-    fn config(text: &'static str) -> Config {
+    pub(super) fn config(text: &str) -> Config {
         let origin = Origin {
             files: vec!["broker.conf".into()],
             ..Origin::default()
@@ -378,55 +364,114 @@ mod tests {
     }
 
     #[test]
-    fn in_local_only_mode_the_two_loopback_addresses_of_a_port_are_one_place() {
-        let addresses = listen_addresses(&config("sys_interval 0\n")).unwrap();
-        let [address] = addresses.as_slice() else {
-            panic!("{addresses:?}")
-        };
-        assert_eq!(address.number, 0);
-        assert_eq!(address.bind, Bind::Loopback { port: 1883 });
-    }
-
-    #[test]
-    fn listeners_keep_their_numbers_families_and_limits() {
-        let config = config(
-            "global_max_connections 9\n\
-             listener 1884 127.0.0.1\n\
-             max_connections 3\n\
-             listener 1885\n\
-             socket_domain ipv6\n",
-        );
-        let addresses = listen_addresses(&config).unwrap();
-        let numbers: Vec<u16> = addresses.iter().map(|address| address.number).collect();
-        assert_eq!(numbers, [0, 1]);
-        assert_eq!(
-            addresses[0].bind,
-            Bind::Tcp {
-                host: Some("127.0.0.1".into()),
-                port: 1884,
-                family: None
-            }
-        );
-        assert_eq!(
-            addresses[1].bind,
-            Bind::Tcp {
-                host: None,
-                port: 1885,
-                family: Some(Family::V6)
-            }
-        );
-        let limits = connection_limits(&config);
-        assert_eq!(
-            (limits.global, limits.listeners),
-            (Some(9), vec![Some(3), None])
-        );
-    }
-
-    #[test]
     fn shards_and_the_interval_of_sys_come_from_the_configuration() {
         assert_eq!(shards_of(&config("shards 3\n")), 3);
         assert!(shards_of(&config("")) >= 1);
         assert_eq!(sys_seconds(&config("sys_interval 0\n")), 0);
         assert_eq!(sys_seconds(&config("")), 10);
+    }
+
+    /// A broker at a unix socket, so that tests need no port; and its log file's text at the end.
+    fn with_broker<F: Future>(options: &str, test: impl FnOnce(Broker) -> F) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let text = format!(
+            "listener 0 {}\nlog_dest file {}\nlog_timestamp false\n{options}",
+            folder.path().join("socket").display(),
+            log.display()
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let broker = Broker::builder(config(&text)).shards(2).start().unwrap();
+            let log = broker.log.clone();
+            test(broker).await;
+            log.close();
+        });
+        std::fs::read_to_string(log).unwrap()
+    }
+
+    #[test]
+    fn links_on_all_shards_hear_each_other_and_the_broker_about_itself() {
+        with_broker("", async |broker| {
+            let (hears, mut messages) = broker.link("hears").await.unwrap();
+            let (says, _) = broker.link("says").await.unwrap();
+            let options = mqtt_client::SubscriptionOptions::default();
+            let none = mqtt_client::Properties::EMPTY;
+            hears.subscribe(&[("a/#", options)], none).await.unwrap();
+            let message = mqtt_client::Publication::new("a/b", "hi");
+            says.publish(message.qos(mqtt_client::QoS::AtLeastOnce))
+                .await
+                .unwrap();
+            assert_eq!(messages.next().await.unwrap().topic(), "a/b");
+
+            hears
+                .subscribe(&[("$SYS/broker/version", options)], none)
+                .await
+                .unwrap();
+            let version = messages.next().await.unwrap();
+            assert_eq!(
+                version.payload(),
+                concat!("mqtt-broker version ", env!("CARGO_PKG_VERSION"))
+            );
+            broker.stop().await.unwrap();
+            assert!(messages.next().await.is_none());
+        });
+    }
+
+    #[test]
+    fn without_an_interval_there_is_no_sys_until_a_reload_asks_for_it() {
+        let log = with_broker("sys_interval 0\n", async |mut broker| {
+            let (hears, mut messages) = broker.link("hears").await.unwrap();
+            let options = mqtt_client::SubscriptionOptions::default();
+            let none = mqtt_client::Properties::EMPTY;
+            hears
+                .subscribe(&[("$SYS/broker/uptime", options)], none)
+                .await
+                .unwrap();
+
+            let crate::config::Address::Unix(socket) = broker.config.listeners[0].address.clone()
+            else {
+                panic!("it listens at a unix socket")
+            };
+            broker.reload(&OneFile("max_qos nonsense\n"));
+            broker.reload(&OneFile(&format!(
+                "listener 0 {}\nlog_dest file {}\nlog_timestamp false\nsys_interval 1\n",
+                socket.display(),
+                broker.config.log.file.as_deref().unwrap().display()
+            )));
+            let uptime = messages.next().await.unwrap();
+            assert!(uptime.payload().ends_with(b" seconds"));
+            broker.stop().await.unwrap();
+        });
+        let errors: Vec<&str> = log
+            .lines()
+            .filter(|line| line.starts_with("Error: "))
+            .collect();
+        assert_eq!(errors.len(), 2, "{log}");
+        assert!(errors[0].starts_with("Error: broker.conf:1: "), "{log}");
+    }
+
+    #[test]
+    fn a_task_that_panics_is_heard_of_and_one_that_ends_is_not_missed() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let failure = panic_of(&mut Some(tokio::spawn(async { panic!("on purpose") }))).await;
+            assert_eq!(failure.thread, "control");
+            assert!(failure.reason.contains("on purpose"), "{failure}");
+            let mut ended = Some(tokio::spawn(async {}));
+            let moment = Duration::from_millis(10);
+            assert!(
+                tokio::time::timeout(moment, panic_of(&mut ended))
+                    .await
+                    .is_err()
+            );
+            assert!(ended.is_none());
+        });
     }
 }

@@ -9,8 +9,8 @@ use crate::args::{self, Args, Command};
 use crate::broker::{Broker, StartError};
 use crate::config::{self, Config, Disk, Loaded, Notice};
 use crate::control::{
-    PidFile, PrivilegesError, Signal, Signals, UmaskError, daemonise, drop_privileges, set_umask,
-    tell_ready, user_name,
+    PidFile, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise, drop_privileges,
+    set_umask, tell_ready, user_words,
 };
 use crate::observe::sensitive_file::{ALLOW_SYMLINKS, symlinks_are_allowed};
 use crate::observe::{Level, Log, LogSettings, NAME, VERSION, describe};
@@ -117,11 +117,7 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
             Level::Information,
             format_args!("{NAME} version {VERSION} running"),
         );
-        if let Err(error) = tell_ready() {
-            let error = describe(&error);
-            let text = format_args!("Warning: The service manager cannot be told: {error}.");
-            log.tell(Level::Warning, text);
-        }
+        tell_manager(tell_ready(), log);
         let ended = heed(&mut signals, &mut broker, log).await;
         let stopped = broker.stop().await.map_err(|_| Failure::Thread);
         log.tell(
@@ -132,12 +128,17 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
     })
 }
 
-/// Does what signals say, until one says stop.
+/// Does what signals say, until one says stop, and lets the service manager know of it all the time.
 async fn heed(signals: &mut Signals, broker: &mut Broker, log: &Log) -> Result<(), Failure> {
+    let mut watchdog = Watchdog::wound_up();
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
             _ = broker.failed() => return Err(Failure::Thread),
+            () = watchdog.due() => {
+                tell_manager(watchdog.calm(), log);
+                continue;
+            }
         };
         match signal {
             Signal::Stop => return Ok(()),
@@ -152,6 +153,14 @@ async fn heed(signals: &mut Signals, broker: &mut Broker, log: &Log) -> Result<(
                 format_args!("Printing the subscriptions has no effect yet."),
             ),
         }
+    }
+}
+
+fn tell_manager(told: io::Result<()>, log: &Log) {
+    if let Err(error) = told {
+        let error = describe(&error);
+        let text = format_args!("Warning: The service manager cannot be told: {error}.");
+        log.tell(Level::Warning, text);
     }
 }
 
@@ -186,7 +195,7 @@ fn say_what_starts(config: &Config, log: &Log) {
     }
     tell(
         Level::Information,
-        format_args!("Info: running {NAME} as user: {}.", user_name()),
+        format_args!("Info: running {NAME} as {}.", user_words()),
     );
     if symlinks_are_allowed() {
         tell(
@@ -271,20 +280,25 @@ impl Failure {
     }
 }
 
-/// The system's words alone, as scripts know them; then what it was about.
+/// The system's words come first, as scripts know them.
 fn tell_listen_error(error: &ListenError, log: &Log) {
-    if let ListenError::Open { error, .. } = error {
-        log.tell(Level::Error, format_args!("Error: {}", describe(error)));
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            let lines = [
-                "If you are trying to bind to a privileged port (<1024), try using setcap and do \
-                 not start the broker as root:",
-                "    sudo setcap 'CAP_NET_BIND_SERVICE=+ep' /usr/bin/mqtt-broker",
-            ];
-            for line in lines {
-                log.tell(Level::Error, format_args!("{line}"));
-            }
+    let ListenError::Open { place, error } = error else {
+        log.tell(Level::Error, format_args!("Error: {error}."));
+        return;
+    };
+    let reason = describe(error);
+    log.tell(
+        Level::Error,
+        format_args!("Error: {reason} (when listening at {place})."),
+    );
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let lines = [
+            "If you are trying to bind to a privileged port (<1024), try using setcap and do not \
+             start the broker as root:",
+            "    sudo setcap 'CAP_NET_BIND_SERVICE=+ep' /usr/bin/mqtt-broker",
+        ];
+        for line in lines {
+            log.tell(Level::Error, format_args!("{line}"));
         }
     }
-    log.tell(Level::Error, format_args!("Error: {error}."));
 }

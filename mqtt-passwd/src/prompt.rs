@@ -29,12 +29,34 @@ pub(crate) fn ask_once(out: &mut impl Write) -> Result<Secret, Failure> {
 
 fn ask(prompt: &str, prompting: &Prompting, out: &mut impl Write) -> Result<Secret, Failure> {
     written(write!(out, "{prompt}").and_then(|()| out.flush()))?;
-    let password = read_line(io::stdin().lock());
+    let password = if prompting.is_terminal {
+        read_terminal()
+    } else {
+        read_line(io::stdin().lock())
+    };
     // A terminal did not echo the line end, so an error would stand behind the prompt.
     if password.is_ok() || prompting.is_terminal {
         written(writeln!(out))?;
     }
     password
+}
+
+/// A line that is typed and not shown. Ctrl-C raises SIGINT, which ends the program.
+fn read_terminal() -> Result<Secret, Failure> {
+    let quiet = rpassword::ConfigBuilder::new()
+        .input_file_path("/dev/stdin")
+        .output_discard()
+        .build();
+    let typed = match rpassword::read_password_with_config(quiet) {
+        Ok(typed) => typed,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => String::new(),
+        // The thread that waits for signals ends the program any moment.
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => loop {
+            std::thread::park();
+        },
+        Err(error) => return Err(unreadable(&error)),
+    };
+    accepted(Secret::new(typed.into_bytes()))
 }
 
 /// The first line of standard input, without a prompt.
@@ -50,7 +72,16 @@ fn read_line(input: impl BufRead) -> Result<Secret, Failure> {
     let read = input.take(end).read_until(b'\n', &mut line);
     while line.pop_if(|byte| matches!(byte, b'\r' | b'\n')).is_some() {}
     let password = Secret::new(line);
-    read.map_err(|error| Failure::error(format!("Unable to read password. {}.", reason(&error))))?;
+    read.map_err(|error| unreadable(&error))?;
+    accepted(password)
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::error(format!("Unable to read password. {}.", reason(error)))
+}
+
+/// A password that is neither empty nor too long.
+fn accepted(password: Secret) -> Result<Secret, Failure> {
     if password.as_bytes().is_empty() {
         return Err(Failure::error("Empty password."));
     }

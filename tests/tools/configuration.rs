@@ -46,7 +46,7 @@ fn five_errors_of_one_file_are_reported_at_once() {
         (3, &["max_inflght_messages", "max_inflight_messages"]),
         (4, &["allow_anonymous", "maybe", "true", "false"]),
         (5, &["log_type", "everything", "information"]),
-        (6, &["sys_interval", "soon"]),
+        (6, &["sys_interval", "number", "65535"]),
     ] {
         let place = format!("{}:{line}:", config.path().display());
         let said = outcome.stderr.lines().find(|said| said.contains(&place));

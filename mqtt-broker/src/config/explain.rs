@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 use super::options::{self, ConfigOption, Needs, Reload, Repeat, Scope, Status};
 
 /// All there is to know about an option, in a few lines; `None` if there is none of that name.
+/// `all` stands for the [`listing`] of all options.
 #[must_use]
 pub fn explain(name: &str) -> Option<String> {
+    if name == "all" {
+        return Some(listing());
+    }
     let row = options::find(name)?;
     let mut text = format!("{}: {}\n", names(row), row.help);
     let mut line = |label: &str, content: &str| {
@@ -97,5 +101,45 @@ fn tell_status(status: Status, line: &mut dyn FnMut(&str, &str)) {
                 tell_status(*status, &mut |_: &str, content: &str| line(value, content));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_explained_from_its_row() {
+        let text = explain("maximum_qos").unwrap();
+        assert_eq!(
+            text,
+            "max_qos, maximum_qos: Highest QoS of this listener.\n\
+             \x20 value    a whole number from 0 to 2\n\
+             \x20 default  2\n\
+             \x20 stands   after its listener, or for the default listener\n\
+             \x20 again    the last line holds\n\
+             \x20 reload   applies a new value\n\
+             \x20 status   works\n"
+        );
+        let text = explain("persistence").unwrap();
+        assert!(
+            text.contains("  true     keeps the broker from starting: "),
+            "{text}"
+        );
+        assert!(
+            explain("plugin_opt_file")
+                .unwrap()
+                .starts_with("plugin_opt_NAME, auth_opt_NAME: ")
+        );
+        assert_eq!(explain("bogus"), None);
+        assert_eq!(explain("all"), Some(listing()));
+        assert_eq!(nearest_option("listner"), Some("listener"));
+    }
+
+    #[test]
+    fn the_listing_names_every_option() {
+        let text = listing();
+        assert_eq!(text.lines().count(), options::all().count());
+        assert!(text.contains("\nmax_qos, maximum_qos "), "{text}");
     }
 }

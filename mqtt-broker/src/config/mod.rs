@@ -19,6 +19,10 @@ mod reload;
 mod report;
 mod settings;
 mod syntax;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use explain::{explain, listing, nearest_option};

@@ -26,8 +26,8 @@ pub(super) struct Reader<'f> {
     pub(super) place: Place,
     /// An option was read that has to come after `per_listener_settings`.
     pub(super) is_security_seen: bool,
-    /// Names whose notice has been given; one is enough.
-    noticed: HashSet<&'static str>,
+    /// Options, some with a value, whose notice has been given; one is enough.
+    noticed: HashSet<(&'static str, &'static str)>,
 }
 
 /// What the options of the file being read belong to. Each file begins with nothing.
@@ -208,17 +208,14 @@ impl<'f> Reader<'f> {
 
     /// Says whether an option that was read well works, and what its row says on each use.
     fn tell_status(&mut self, row: &'static ConfigOption, value: &Value<'_>) {
+        let (status, word) = row.status_of(value);
         let name = value.option();
-        let mut status = row.status;
-        if let Status::By(others) = status {
-            let word = match value.words().next().unwrap_or_default() {
-                b"1" => b"true",
-                b"0" => &b"false"[..],
-                word => word,
-            };
-            let other = others.iter().find(|(other, _)| other.as_bytes() == word);
-            status = other.map_or(Status::Works, |(_, status)| *status);
-        }
+        let shown = if word.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name} {word}")
+        };
+        let place = &self.place;
         let said = match status {
             Status::Refuses(reason) => {
                 self.error(Some(name), reason.to_owned());
@@ -226,16 +223,17 @@ impl<'f> Reader<'f> {
             }
             Status::NoEffectYet(why) => Some((
                 Level::Warning,
-                format!("{}: option \"{name}\" has no effect yet: {why}", self.place),
+                format!("{place}: option \"{shown}\" has no effect yet: {why}"),
             )),
             Status::NotNeeded(why) => Some((
                 Level::Notice,
-                format!("{}: option \"{name}\" has no effect: {why}", self.place),
+                format!("{place}: option \"{shown}\" has no effect: {why}"),
             )),
             Status::Gone(text) => Some((Level::Warning, text.to_owned())),
             Status::Works | Status::AsItsOwner | Status::By(_) => None,
         };
-        if said.is_none() && row.notice.is_none() || !self.noticed.insert(row.name) {
+        self.tell_per_listener_anonymity(row);
+        if said.is_none() && row.notice.is_none() || !self.noticed.insert((row.name, word)) {
             return;
         }
         if let Some(text) = row.notice {
@@ -243,6 +241,17 @@ impl<'f> Reader<'f> {
         }
         if let Some((level, text)) = said {
             self.notice(level, text);
+        }
+    }
+
+    /// Mosquitto's advice on the one option that has got a successor for this mode.
+    fn tell_per_listener_anonymity(&mut self, row: &'static ConfigOption) {
+        const OPTION: &str = "allow_anonymous";
+        let is_per_listener = self.draft.globals.start.per_listener_settings;
+        if row.name == OPTION && is_per_listener && self.noticed.insert((OPTION, "")) {
+            let text = "You are using the 'allow_anonymous' option with 'per_listener_settings \
+                        true'. Please replace this with 'listener_allow_anonymous'.";
+            self.notice(Level::Notice, text.to_owned());
         }
     }
 
@@ -255,7 +264,7 @@ impl<'f> Reader<'f> {
         let name = shown(keyword);
         let hint = syntax::misspelling(keyword, |name| options::find(name).is_some())
             .or_else(|| options::nearest(&name).map(|near| format!("did you mean \"{near}\"?")))
-            .unwrap_or_else(|| "remove the line; --explain lists all options".to_owned());
+            .unwrap_or_else(|| "remove the line; --explain all lists the options".to_owned());
         let message = format!("Unknown configuration variable '{name}' ({hint})");
         self.error(Some(&name), message);
     }

@@ -256,3 +256,178 @@ fn describe(address: &Address) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::super::testing::{Tree, config};
+    use super::*;
+
+    fn reloaded(before: &str, after: &str) -> Result<Reloaded, ConfigErrors> {
+        reload(&config(before), &Tree::of(&[("a.conf", after.as_bytes())]))
+    }
+
+    fn texts(reloaded: &Reloaded) -> Vec<&str> {
+        reloaded
+            .notices
+            .iter()
+            .map(|notice| notice.text.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn the_same_files_change_nothing() {
+        for text in [
+            "",
+            "listener 1883\nmax_qos 1\nlistener 0 /s",
+            "port 1\nuser a\nshards 2",
+        ] {
+            let reloaded = reloaded(text, &format!("# moved\n{text}")).unwrap();
+            assert_eq!(reloaded.changes, Changes::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_again_and_absent_ones_return_to_their_defaults() {
+        let before = "listener 1\nmax_qos 1\nlistener 2\nmax_connections 5\nmax_keepalive 9";
+        let after = "listener 2\nmax_connections 6\nlistener 1\nlog_type all";
+        let Reloaded {
+            config,
+            notices,
+            changes,
+        } = reloaded(before, after).unwrap();
+        assert_eq!(notices, []);
+        assert_eq!(config.listeners[0].max_qos, mqtt_codec::QoS::ExactlyOnce);
+        assert_eq!(config.listeners[1].max_connections, NonZeroU32::new(6));
+        assert_eq!(config.rules.max_keepalive, None);
+        let expected = Changes {
+            listeners: vec![0, 1],
+            rules: true,
+            log: true,
+            security: false,
+        };
+        assert_eq!(changes, expected);
+    }
+
+    #[test]
+    fn security_follows_the_files() {
+        let before = "listener 1\nallow_anonymous true";
+        let after = "listener 1\npassword_file p";
+        let Reloaded {
+            config, changes, ..
+        } = reloaded(before, after).unwrap();
+        assert!(!config.listeners[0].allow_anonymous);
+        assert!(config.listeners[0].password_file.is_some());
+        assert!(changes.security);
+    }
+
+    #[test]
+    fn a_listener_whose_line_is_gone_stays_open_under_the_common_security() {
+        let before = "allow_anonymous true\nlistener 1\nlistener 2\nmax_qos 1";
+        let reloaded = reloaded(before, "listener 1").unwrap();
+        let [_, kept] = &reloaded.config.listeners[..] else {
+            panic!("{reloaded:?}")
+        };
+        assert!(!kept.allow_anonymous);
+        assert_eq!(kept.max_qos, mqtt_codec::QoS::AtLeastOnce);
+        let said = "The listener *:2 is not configured any more; it stays open until the broker \
+                    ends.";
+        assert_eq!(texts(&reloaded), [said]);
+    }
+
+    #[test]
+    fn a_broker_on_the_network_does_not_open_up_when_its_listeners_are_gone() {
+        let Reloaded { config, .. } = reloaded("listener 1", "").unwrap();
+        assert!(!config.local_only && !config.listeners[0].allow_anonymous);
+        assert_eq!(config.listeners.len(), 1);
+    }
+
+    #[test]
+    fn listeners_cannot_be_added() {
+        for (before, after) in [
+            ("listener 1", "listener 1\nlistener 2"),
+            ("", "listener 1883"),
+            ("listener 1", "listener 1 localhost"),
+            ("listener 0 /a", "listener 0 /b"),
+        ] {
+            let errors = reloaded(before, after).unwrap_err().to_string();
+            let expected = "option \"listener\": It is not currently possible to add/remove \
+                            listeners when reloading the config file.";
+            assert!(
+                errors.contains(expected) && errors.starts_with("a.conf:"),
+                "{errors}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_listener_may_be_written_in_the_new_way() {
+        let Reloaded {
+            config, notices, ..
+        } = reloaded("port 1", "listener 1\nmax_qos 0").unwrap();
+        assert_eq!(config.listeners[0].max_qos, mqtt_codec::QoS::AtMostOnce);
+        assert_eq!(notices, []);
+    }
+
+    #[test]
+    fn what_only_a_start_can_change_is_kept_and_named() {
+        let before = "pid_file /a\nuser a\nport 1\nsocket_domain ipv4";
+        let after = "pid_file /b\nuser b\nshards 2\nport 2\nbind_address h\nbind_interface lo";
+        let reloaded = reloaded(before, after).unwrap();
+        let old = config(before);
+        assert_eq!(reloaded.config.start, old.start);
+        assert_eq!(
+            reloaded.config.listeners[0].address,
+            old.listeners[0].address
+        );
+        assert_eq!(reloaded.config.listeners[0].bind_interface, None);
+        let texts = texts(&reloaded).join("\n");
+        for option in [
+            "port",
+            "bind_address",
+            "socket_domain",
+            "bind_interface",
+            "pid_file",
+            "user",
+            "shards",
+        ] {
+            assert!(
+                texts.contains(&format!("The option \"{option}\"")),
+                "{option}: {texts}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_error_keeps_everything() {
+        let errors = reloaded("listener 1", "listener 1\nallow_anonymous true\nbad").unwrap_err();
+        assert!(errors.to_string().starts_with("a.conf:3: "), "{errors}");
+    }
+
+    #[test]
+    fn per_listener_settings_cannot_change() {
+        let before = "per_listener_settings true\nlistener 1\nallow_anonymous true";
+        let errors = reloaded(before, "listener 1\nallow_anonymous true").unwrap_err();
+        assert!(
+            errors
+                .to_string()
+                .contains("a reload cannot change it from true"),
+            "{errors}"
+        );
+        let errors = reloaded("listener 1", before).unwrap_err().to_string();
+        assert!(
+            errors.starts_with("a.conf:1: option \"per_listener_settings\""),
+            "{errors}"
+        );
+    }
+
+    #[test]
+    fn local_only_mode_stays_local_and_open() {
+        let Reloaded {
+            config, changes, ..
+        } = reloaded("", "max_queued_messages 5").unwrap();
+        assert!(config.local_only && config.listeners[0].allow_anonymous);
+        assert_eq!((changes.listeners, changes.rules), (vec![], true));
+    }
+}

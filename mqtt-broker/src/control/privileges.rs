@@ -80,13 +80,13 @@ pub fn drop_privileges(user: &str, log: &Log) -> Result<(), PrivilegesError> {
     Ok(())
 }
 
-/// The name of the user that this process runs as, or the number where there is no name.
+/// Who this process runs as: `user: <name>`, or `user id: <number>` where there is no name.
 #[must_use]
-pub fn user_name() -> String {
+pub fn user_words() -> String {
     let user = geteuid();
     match User::from_uid(user) {
-        Ok(Some(known)) => known.name,
-        _ => user.to_string(),
+        Ok(Some(known)) => format!("user: {}", known.name),
+        _ => format!("user id: {user}"),
     }
 }
 

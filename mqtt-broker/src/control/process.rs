@@ -1,6 +1,7 @@
 //! What a process is to its system: its umask, its terminal, the word to the service manager.
 
 use std::io;
+use std::time::Duration;
 
 use nix::sys::stat::{Mode, umask};
 
@@ -63,6 +64,45 @@ pub fn tell_ready() -> io::Result<()> {
     sd_notify::notify(&[sd_notify::NotifyState::Ready])
 }
 
+/// The dog of systemd that bites a service which says nothing for too long (`WatchdogSec=`).
+#[derive(Debug)]
+pub struct Watchdog {
+    /// Absent if there is no dog.
+    interval: Option<tokio::time::Interval>,
+}
+
+impl Watchdog {
+    /// Finds out whether there is one. Within a tokio runtime.
+    #[must_use]
+    pub fn wound_up() -> Self {
+        Self::of(sd_notify::watchdog_enabled())
+    }
+
+    fn of(patience: Option<Duration>) -> Self {
+        // A period of zero would be none.
+        let half = patience.map(|patience| (patience / 2).max(Duration::from_millis(1)));
+        Self {
+            interval: half.map(tokio::time::interval),
+        }
+    }
+
+    /// Waits until it has to hear from us: twice as often as it asks for. Cancel safe.
+    pub async fn due(&mut self) {
+        match &mut self.interval {
+            Some(interval) => drop(interval.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells it that the broker is alive.
+    ///
+    /// # Errors
+    /// The manager's socket does not take it.
+    pub fn calm(&self) -> io::Result<()> {
+        sd_notify::notify(&[sd_notify::NotifyState::Watchdog])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +116,23 @@ mod tests {
         for wrong in ["", "8", "-1", "0o7", "rwx"] {
             assert_eq!(parse_umask(wrong), Err(UmaskError::NotOctal), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_watchdog_hears_twice_as_often_as_it_asks_for_and_none_asks_for_nothing() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut dog = Watchdog::of(Some(Duration::from_millis(20)));
+            assert_eq!(
+                dog.interval.as_ref().unwrap().period(),
+                Duration::from_millis(10)
+            );
+            dog.due().await;
+            dog.due().await;
+            let mut none = Watchdog::of(None);
+            let waited = tokio::time::timeout(Duration::from_millis(1), none.due()).await;
+            assert!(waited.is_err());
+        });
     }
 }

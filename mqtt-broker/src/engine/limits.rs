@@ -55,6 +55,18 @@ pub struct Settings {
     pub trace: bool,
 }
 
+impl Settings {
+    /// The QoS of a message for a subscriber who was granted `granted`.
+    #[must_use]
+    pub fn qos_towards(&self, granted: QoS, published: QoS) -> QoS {
+        if self.upgrade_outgoing_qos {
+            granted
+        } else {
+            granted.min(published)
+        }
+    }
+}
+
 /// The rules of one listener.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {

@@ -337,3 +337,42 @@ async fn without_a_connection_requests_are_refused() {
     assert!(matches!(left, Err(Error::NotConnected)));
     assert!(matches!(end_of(&mut connection).await, Error::NotConnected));
 }
+
+#[tokio::test]
+async fn the_last_words_of_a_server_are_heard_even_if_it_takes_no_more() {
+    let (mut connection, mut part) = connected(options(), Version::V5).await;
+    part.says(Packet::Disconnect(Disconnect::new(
+        ReasonCode::QuotaExceeded,
+    )))
+    .await;
+    drop(part);
+    connection
+        .publish(Publication::new("t", "cannot be written"))
+        .unwrap();
+    let error = end_of(&mut connection).await;
+    let expected = ReasonCode::QuotaExceeded;
+    assert!(
+        matches!(error, Error::Disconnected { reason, .. } if reason == expected),
+        "{error}"
+    );
+    // The message is told to be lost.
+    let lost = Err(RequestError::NotConnected);
+    assert!(matches!(next(&mut connection).await, Event::Published(done) if done.outcome == lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_was_away_does_not_blame_the_server() {
+    let (mut connection, mut part) = connected(options().keep_alive(10), Version::V311).await;
+    let idle = Duration::from_secs(11);
+    assert!(
+        tokio::time::timeout(idle, connection.next_event())
+            .await
+            .is_err()
+    );
+    assert_eq!(part.hears().await, "PINGREQ");
+    part.says(Packet::Pingresp).await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let second = Duration::from_secs(1);
+    let event = tokio::time::timeout(second, connection.next_event()).await;
+    assert!(event.is_err(), "{event:?}");
+}

@@ -204,6 +204,20 @@ impl ConfigOption {
             .any(|own| own == name || (own.ends_with('_') && name.starts_with(own)))
     }
 
+    /// Whether it works with this value; with the word that decided, if one did.
+    pub(super) fn status_of(&self, value: &Value<'_>) -> (Status, &'static str) {
+        let Status::By(others) = self.status else {
+            return (self.status, "");
+        };
+        let word = match value.words().next().unwrap_or_default() {
+            b"1" => b"true",
+            b"0" => &b"false"[..],
+            word => word,
+        };
+        let other = others.iter().find(|(other, _)| other.as_bytes() == word);
+        other.map_or((Status::Works, ""), |(word, status)| (*status, word))
+    }
+
     /// What may stand as value, for people.
     pub(super) fn allowed(&self) -> String {
         match &self.scope {
@@ -336,4 +350,117 @@ fn edits(from: &str, to: &str) -> usize {
         before = Some(byte);
     }
     one_ago.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All options of Mosquitto 2.1.
+    const MOSQUITTO: &str = "\
+        acl_file allow_anonymous allow_duplicate_messages allow_zero_length_clientid auth_plugin \
+        auth_plugin_deny_special_chars auto_id_prefix autosave_interval autosave_on_changes \
+        check_retain_source clientid_prefixes connection_messages enable_control_api \
+        global_max_clients global_max_connections global_plugin include_dir log_dest \
+        log_facility log_timestamp log_timestamp_format log_type max_inflight_bytes \
+        max_inflight_messages max_keepalive max_packet_size max_queued_bytes max_queued_messages \
+        memory_limit message_size_limit packet_buffer_size websockets_headers_size password_file \
+        per_listener_settings persistence retained_persistence persistence_file \
+        persistence_location persistent_client_expiration pid_file plugin plugin_load plugin_use \
+        psk_file queue_qos0_messages retain_available retain_expiry_interval retry_interval \
+        set_tcp_nodelay sys_interval upgrade_outgoing_qos user websockets_log_level listener \
+        port bind_address bind_interface socket_domain protocol accept_protocol_versions \
+        listener_allow_anonymous listener_auto_id_prefix max_connections max_qos maximum_qos \
+        max_topic_alias max_topic_alias_broker mount_point use_username_as_clientid \
+        enable_proxy_protocol proxy_protocol_v2_require_tls http_dir websockets_origin cafile \
+        capath certfile keyfile ciphers ciphers_tls1.3 crlfile dhparamfile \
+        disable_client_cert_date_checks require_certificate tls_version tls_engine \
+        tls_engine_kpass_sha1 tls_keyform use_identity_as_username use_subject_as_username \
+        psk_hint connection address addresses topic bridge_attempt_unsubscribe bridge_alpn \
+        bridge_bind_address bridge_cafile bridge_capath bridge_certfile bridge_ciphers \
+        bridge_ciphers_tls1.3 bridge_identity bridge_insecure bridge_keyfile \
+        bridge_max_packet_size bridge_max_topic_alias bridge_outgoing_retain \
+        bridge_protocol_version bridge_psk bridge_receive_maximum bridge_reload_type \
+        bridge_require_ocsp bridge_session_expiry_interval bridge_tcp_keepalive \
+        bridge_tcp_user_timeout bridge_tls_use_os_certs bridge_tls_version cleansession \
+        local_cleansession clientid remote_clientid idle_timeout keepalive_interval \
+        local_clientid local_password local_username notification_topic notifications \
+        notifications_local_only password remote_password restart_timeout round_robin start_type \
+        threshold try_private username remote_username plugin_opt_anything auth_opt_anything";
+
+    #[test]
+    fn every_option_of_mosquitto_has_a_row() {
+        for name in MOSQUITTO.split(' ') {
+            assert!(find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_of_mosquitto_or_ours() {
+        let ours = ["shards", "durability"];
+        for name in all().flat_map(ConfigOption::names) {
+            let is_prefix = name.ends_with('_');
+            let is_known = MOSQUITTO
+                .split(' ')
+                .chain(ours)
+                .any(|known| known == name || is_prefix && known.starts_with(name));
+            assert!(is_known, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_has_two_rows() {
+        let mut names: Vec<_> = all().flat_map(ConfigOption::names).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn rows_say_all_there_is_to_know() {
+        for row in all() {
+            assert!(row.help.ends_with(['.', ';']), "{}: {}", row.name, row.help);
+            assert!(!row.default.is_empty(), "{}", row.name);
+            assert!(!row.allowed().is_empty(), "{}", row.name);
+            if let Status::By(values) = row.status {
+                let allowed = row.allowed();
+                for (value, _) in values {
+                    let is_listed = allowed.contains(value) || *value == "android";
+                    assert!(is_listed, "{}: {value} is not in {allowed}", row.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slips_of_the_finger_find_their_option() {
+        for (typed, expected) in [
+            ("max_inflght_messages", Some("max_inflight_messages")),
+            ("persistance", Some("persistence")),
+            ("lisetner", Some("listener")),
+            ("Allow_Anonymous", Some("allow_anonymous")),
+            ("password-file", Some("password_file")),
+            ("prot", Some("port")),
+            ("zzzzzzzzzz", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed), expected, "{typed}");
+        }
+        assert_eq!(nearest(&"x".repeat(1_000_000)), None);
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (from, to, expected) in [
+            ("port", "port", 0),
+            ("prot", "port", 1),
+            ("por", "port", 1),
+            ("ports", "port", 1),
+            ("pert", "port", 1),
+            ("", "port", 4),
+        ] {
+            assert_eq!(edits(from, to), expected, "{from} {to}");
+        }
+    }
 }

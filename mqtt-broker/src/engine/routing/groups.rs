@@ -151,25 +151,25 @@ impl Groups {
         self.by_key.get(key).map(|place| place.0)
     }
 
-    /// The next member in turn among those who can take a message best. `tried` members had it
+    /// The next member in turn among those who can take a message best; those in `tried` had it
     /// offered and could not take it.
     pub fn choose(
         &mut self,
         group: u32,
-        tried: usize,
+        tried: &[SessionAddress],
         readiness: impl Fn(&Member) -> Readiness,
     ) -> Option<(Arc<str>, Member)> {
         let group = self.groups.at_mut(group)?;
         let count = group.members.len();
-        if tried >= count {
-            return None;
-        }
         let mut best: Option<(Readiness, usize)> = None;
         for turn in 0..count {
             let place = (group.next + turn) % count;
             let Some(member) = group.members.get(place) else {
                 continue;
             };
+            if tried.contains(&member.address) {
+                continue;
+            }
             let ready = readiness(member);
             if best.is_none_or(|(before, _)| ready < before) {
                 best = Some((ready, place));
@@ -211,7 +211,7 @@ mod tests {
             }
         };
         groups
-            .choose(group, 0, readiness)
+            .choose(group, &[], readiness)
             .unwrap()
             .1
             .address
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!(turns, [0, 2, 0, 2]);
         groups.set_online("g/a", member(0), false);
         groups.set_online("g/a", member(2), false);
-        assert!(groups.choose(group, 0, |_| Readiness::Offline).is_some());
+        assert!(groups.choose(group, &[], |_| Readiness::Offline).is_some());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Flow {
     pub queue: VecDeque<Delivery>,
     /// Payload bytes waiting.
     pub queued_bytes: u64,
+    /// Messages of QoS 0 waiting.
+    queued_qos_0: usize,
     /// A message was dropped since the client connected; it is logged once.
     pub dropping: bool,
 }
@@ -49,6 +51,7 @@ impl Flow {
             inflight_bytes: 0,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            queued_qos_0: 0,
             dropping: false,
         }
     }
@@ -80,8 +83,15 @@ impl Flow {
                 .is_none_or(|most| self.queued_bytes < most)
     }
 
+    /// Whether a message of QoS 0 waits, which one that comes now must not overtake.
+    #[must_use]
+    pub fn qos_0_waits(&self) -> bool {
+        self.queued_qos_0 > 0
+    }
+
     /// Puts a message at the end of what waits.
     pub fn push(&mut self, delivery: Delivery) {
+        self.queued_qos_0 += usize::from(delivery.qos == QoS::AtMostOnce);
         self.queued_bytes += delivery.message.payload_len() as u64;
         self.queue.push_back(delivery);
     }
@@ -90,6 +100,7 @@ impl Flow {
     pub fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.queue.pop_front()?;
         self.queued_bytes -= delivery.message.payload_len() as u64;
+        self.queued_qos_0 -= usize::from(delivery.qos == QoS::AtMostOnce);
         if self.queue.is_empty() {
             self.queue.shrink_to(16);
         }

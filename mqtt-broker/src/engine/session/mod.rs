@@ -1,5 +1,6 @@
 //! What the broker remembers of a client, with or without a connection (MQTT 5, 4.1).
 
+pub mod filters;
 pub mod flow;
 pub mod will;
 
@@ -18,6 +19,7 @@ use super::commons::retained::Cursor;
 use super::envelope::Message;
 use super::ids::ConnectionId;
 use super::routing::local::Extra;
+use filters::Filters;
 use flow::Flow;
 use will::Will;
 
@@ -37,7 +39,7 @@ pub struct Session {
     /// Deadline of the timer that counts; others that go off are stale.
     pub armed: Option<Instant>,
     /// Its subscriptions' filters as written, `$share/...` too.
-    pub filters: Vec<Arc<str>>,
+    pub filters: Filters,
     /// QoS 1 and 2 towards the client, and what waits.
     pub flow: Option<Box<Flow>>,
     /// QoS 2 from the client, between PUBLISH and PUBREL.
@@ -109,12 +111,12 @@ impl SessionExpiry {
 pub struct Held {
     /// By packet id.
     pub messages: Inbound<Message>,
-    /// Their payload bytes.
+    /// Their bytes: payloads are not all that takes memory.
     pub bytes: u64,
 }
 
-/// Payload bytes a client may have held between PUBLISH and PUBREL. MQTT 3.x knows no Receive
-/// Maximum that could bound it.
+/// Bytes a client may have held between PUBLISH and PUBREL. MQTT 3.x knows no Receive Maximum that
+/// could bound it.
 pub const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Retained messages on their way to a new subscription.
@@ -140,6 +142,12 @@ pub struct Credentials {
 }
 
 impl Session {
+    /// The window of its connection, or `away` without one.
+    #[must_use]
+    pub fn window(&self, away: NonZeroU16) -> NonZeroU16 {
+        self.online.as_ref().map_or(away, |online| online.window)
+    }
+
     /// Whether the session outlives its connection.
     #[must_use]
     pub fn is_kept(&self) -> bool {

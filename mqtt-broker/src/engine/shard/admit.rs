@@ -86,16 +86,7 @@ impl Shard {
             return;
         };
         if let Stage::Online(_) = connection.stage {
-            if verdict == Verdict::Deny {
-                self.close(
-                    now,
-                    id,
-                    Cause::NoLongerAuthorised,
-                    Some(ReasonCode::NotAuthorized),
-                    sink,
-                );
-            }
-            return;
+            return self.judge_again(now, id, verdict, sink);
         }
         let Stage::Asking(admitted) = std::mem::replace(&mut connection.stage, Stage::Lobby) else {
             return;

@@ -17,6 +17,7 @@ use crate::engine::event::{Cause, Event, WillFacts};
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::lobby::Admitted;
 use crate::engine::lobby::connect::{Refusal, maximum_qos};
+use crate::engine::session::filters::Filters;
 use crate::engine::session::will::Will;
 use crate::engine::session::{Online, Session, SessionExpiry};
 use crate::engine::sink::Sink;
@@ -35,6 +36,14 @@ impl Shard {
         let unread = std::mem::take(&mut admitted.unread);
         if let Some(connection) = self.connections.get_mut(place(id)) {
             connection.version = admitted.version;
+        }
+        let properties = self.connack_properties(&admitted);
+        let size = connack(&admitted, &properties, false).encoded_len(admitted.version);
+        if size > admitted.max_packet_size as usize {
+            // Before anything is touched: a session without a connection would not end by itself.
+            let cause = Cause::Refused(ReasonCode::PacketTooLarge);
+            self.close(now, id, cause, None, sink);
+            return;
         }
         let mut resumed = self.take_over(now, &admitted, sink);
         if let Some(old) = resumed
@@ -56,17 +65,14 @@ impl Shard {
         if !admitted.internal {
             tell_connected(id, &admitted, sink);
         }
-        if !self.greet(id, session, &admitted, resumed.is_some(), sink) {
-            self.close(
-                now,
-                id,
-                Cause::Refused(ReasonCode::PacketTooLarge),
-                None,
-                sink,
-            );
+        let connack = connack(&admitted, &properties, resumed.is_some());
+        self.send(id, admitted.version, &connack, sink);
+        self.bind(now, id, session, *admitted);
+        // The settings may have changed since the client was let in.
+        self.check_one(now, session.index, id, sink);
+        if self.connection_of(session) != Some(id) {
             return;
         }
-        self.bind(now, id, session, *admitted);
         self.tell_groups(session, true, sink);
         self.pump(now, session, sink);
         if !unread.is_empty() {
@@ -141,7 +147,7 @@ impl Shard {
             expiry: admitted.expiry,
             ends: None,
             armed: None,
-            filters: Vec::new(),
+            filters: Filters::default(),
             flow: None,
             inbound: None,
             will: None,
@@ -171,44 +177,12 @@ impl Shard {
         SessionId { index, generation }
     }
 
-    /// Sends CONNACK; false if the client takes no packet of its size.
-    fn greet<S: Sink>(
-        &mut self,
-        id: ConnectionId,
-        session: SessionId,
-        admitted: &Admitted,
-        resumed: bool,
-        sink: &mut S,
-    ) -> bool {
+    /// What CONNACK tells a 5.0 client.
+    fn connack_properties(&self, admitted: &Admitted) -> PropertiesBuf {
         let mut properties = PropertiesBuf::new();
-        if admitted.version.is_v5() {
-            self.connack_properties(session, admitted, &mut properties);
-        }
-        let connack = Packet::Connack(Connack {
-            // 3.1 knows no such flag.
-            session_present: resumed && admitted.version != Version::V31,
-            reason: ReasonCode::Success,
-            properties: if properties.is_empty() {
-                Properties::EMPTY
-            } else {
-                properties.as_properties()
-            },
-        });
-        if connack.encoded_len(admitted.version) > admitted.max_packet_size as usize {
-            return false;
-        }
-        self.send(id, admitted.version, &connack, sink);
-        true
-    }
-
-    fn connack_properties(
-        &self,
-        session: SessionId,
-        admitted: &Admitted,
-        properties: &mut PropertiesBuf,
-    ) {
-        let Some(rules) = self.settings.listeners.get(usize::from(admitted.listener)) else {
-            return;
+        let rules = self.settings.listeners.get(usize::from(admitted.listener));
+        let Some(rules) = rules.filter(|_| admitted.version.is_v5()) else {
+            return properties;
         };
         if admitted.expiry_capped
             && let SessionExpiry::After(capped) = admitted.expiry
@@ -222,10 +196,8 @@ impl Shard {
         if rules.max_topic_alias > 0 {
             properties.push(Property::TopicAliasMaximum(rules.max_topic_alias));
         }
-        if admitted.assigned
-            && let Some(state) = self.sessions.get(key(session))
-        {
-            properties.push(Property::AssignedClientIdentifier(&state.client_id));
+        if admitted.assigned {
+            properties.push(Property::AssignedClientIdentifier(&admitted.client_id));
         }
         if !self.settings.retain_available {
             properties.push(Property::RetainAvailable(false));
@@ -241,6 +213,7 @@ impl Shard {
         if let Some(property) = maximum_qos(rules.max_qos) {
             properties.push(property);
         }
+        properties
     }
 
     /// Ties session and connection together.
@@ -310,6 +283,20 @@ impl Shard {
             self.timers.arm(deadline, Timer::Connection(id));
         }
     }
+}
+
+/// The answer to a CONNECT that was accepted.
+fn connack<'a>(admitted: &Admitted, properties: &'a PropertiesBuf, resumed: bool) -> Packet<'a> {
+    Packet::Connack(Connack {
+        // 3.1 knows no such flag.
+        session_present: resumed && admitted.version != Version::V31,
+        reason: ReasonCode::Success,
+        properties: if properties.is_empty() {
+            Properties::EMPTY
+        } else {
+            properties.as_properties()
+        },
+    })
 }
 
 fn tell_connected<S: Sink>(id: ConnectionId, admitted: &Admitted, sink: &mut S) {

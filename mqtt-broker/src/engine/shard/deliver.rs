@@ -197,11 +197,7 @@ impl Shard {
         let Some(state) = self.sessions.at_mut(session) else {
             return Outcome::Dropped;
         };
-        let qos = if self.settings.upgrade_outgoing_qos {
-            terms.qos
-        } else {
-            terms.qos.min(view.head.qos)
-        };
+        let qos = self.settings.qos_towards(terms.qos, view.head.qos);
         let retain = view.head.retain && terms.retain_as_published;
         let mut outgoing = Outgoing {
             qos,
@@ -211,9 +207,11 @@ impl Shard {
             extra: terms.extra.as_deref(),
         };
         if qos == QoS::AtMostOnce {
+            let waits = state.flow.as_ref().is_some_and(|flow| flow.qos_0_waits());
             match &mut state.online {
-                // Retained messages on their way come first, or an old value would follow a new one.
-                Some(online) if state.replays.is_none() => {
+                // Retained messages on their way come first, or an old value would follow a new one;
+                // so do those that waited for the client to come back.
+                Some(online) if state.replays.is_none() && !waits => {
                     if sink.out(online.connection).is_full() {
                         self.tally.publishes_dropped += 1;
                         return Outcome::Dropped;
@@ -273,7 +271,7 @@ impl Shard {
         let Some(state) = self.sessions.at_mut(session) else {
             return Outcome::Dropped;
         };
-        let window = self.settings.max_inflight_messages;
+        let window = state.window(self.settings.max_inflight_messages);
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));

@@ -156,10 +156,11 @@ impl Shard {
             None => false,
         };
         self.watch_session(now, session);
+        // Before the will, which is not for one who is gone.
+        self.tell_groups(session, false, sink);
         if at_once {
             self.publish_will(now, session, sink);
         }
-        self.tell_groups(session, false, sink);
     }
 
     /// Arms the session's timer for what comes next, unless it goes off earlier anyway.
@@ -183,7 +184,7 @@ impl Shard {
         };
         let filters = std::mem::take(&mut state.filters);
         let internal = state.internal;
-        for filter in &filters {
+        for filter in filters.iter() {
             self.drop_subscription(session, filter, sink);
         }
         let client_id = match self.sessions.get(key(session)) {

@@ -19,6 +19,7 @@ impl Shard {
             match timer {
                 Timer::Connection(id) => self.look_at_connection(now, id, deadline, sink),
                 Timer::Session(id) => self.look_at_session(now, id, deadline, sink),
+                Timer::Password(id) => self.ask_again(id, sink),
             }
         }
         self.woken = woken;

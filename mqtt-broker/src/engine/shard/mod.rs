@@ -174,6 +174,8 @@ impl Shard {
         if let Some(state) = self.connections.get_mut(place(connection))
             && std::mem::replace(&mut state.paused, false)
         {
+            // It could not be heard meanwhile.
+            state.last_packet = now.instant;
             sink.reading(connection, Reading::Resumed);
         }
         if let Some(session) = self.session_of(connection) {

@@ -203,7 +203,7 @@ impl Shard {
                 self.handle_subscribe(now, id, session, subscribe, sink)
             }
             Packet::Unsubscribe(unsubscribe) => {
-                self.handle_unsubscribe(id, session, unsubscribe, sink)
+                self.handle_unsubscribe(now, id, session, unsubscribe, sink)
             }
             Packet::Pingreq => {
                 let version = self.version_of(id);
@@ -245,6 +245,31 @@ impl Shard {
         let detail = "AUTH without an authentication method in CONNECT";
         self.refuse(now, id, ReasonCode::ProtocolError, &detail, sink);
         Next::Nothing
+    }
+
+    /// Sends an answer whose size the request decides. A client that takes none so large cannot be
+    /// answered [MQTT-3.1.2-24]; what is smaller than its CONNACK always fits.
+    pub(super) fn send_if_it_fits<S: Sink>(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        session: SessionId,
+        packet: &Packet<'_>,
+        sink: &mut S,
+    ) -> Next {
+        let version = self.version_of(id);
+        let online = self
+            .sessions
+            .get(super::key(session))
+            .and_then(|state| state.online.as_ref());
+        let most = online.map_or(u32::MAX, |online| online.max_packet_size);
+        if packet.encoded_len(version) > most as usize {
+            let detail = "a request whose answer is too large for the client";
+            self.refuse(now, id, ReasonCode::PacketTooLarge, &detail, sink);
+            return Next::Nothing;
+        }
+        self.send(id, version, packet, sink);
+        Next::Packet
     }
 
     /// Closes a connection whose peer broke the protocol.

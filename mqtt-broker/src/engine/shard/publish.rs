@@ -207,7 +207,7 @@ impl Shard {
         let scratch = &mut self.scratch;
         let mut taken = 0;
         let outcome = held.messages.handle_qos2(packet_id, || {
-            taken = view.payload.len() as u64;
+            taken = view.encoded_len() as u64;
             Message::new(view, scratch)
         });
         held.bytes += taken;
@@ -244,7 +244,7 @@ impl Shard {
             .and_then(|s| s.inbound.as_mut());
         let message = held.and_then(|held| {
             let message = held.messages.handle_pubrel(ack.packet_id)?;
-            held.bytes = held.bytes.saturating_sub(message.payload_len() as u64);
+            held.bytes = held.bytes.saturating_sub(message.bytes().len() as u64);
             Some(message)
         });
         let reason = match message {

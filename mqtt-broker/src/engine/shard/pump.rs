@@ -141,6 +141,7 @@ impl Shard {
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return Step::Idle;
         };
+        let window = state.window(self.settings.max_inflight_messages);
         let Some(replays) = &mut state.replays else {
             return Step::Idle;
         };
@@ -157,7 +158,6 @@ impl Shard {
             Some(cursor) => replay.cursor = cursor,
             None => drop(replays.pop_front()),
         }
-        let window = self.settings.max_inflight_messages;
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));
@@ -172,7 +172,7 @@ impl Shard {
             }
             messages += 1;
             bytes += view.payload.len();
-            let qos = options.qos.min(view.head.qos);
+            let qos = self.settings.qos_towards(options.qos, view.head.qos);
             flow.push(Delivery {
                 message,
                 extra: extra.clone(),

@@ -13,7 +13,9 @@ use crate::engine::ids::{SessionAddress, SessionId};
 use crate::engine::letter::{GroupSubscription, Letter};
 use crate::engine::routing::groups::{Readiness, terms_of};
 use crate::engine::routing::local::{Subscriber, Subscription};
-use crate::engine::session::flow::Delivery;
+use crate::engine::limits::Settings;
+use crate::engine::session::Session;
+use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::sink::Sink;
 use mqtt_codec::QoS;
 
@@ -153,7 +155,7 @@ impl Shard {
         frames: &mut Frames,
         sink: &mut S,
     ) {
-        let mut tried = 0;
+        let mut tried = Vec::new();
         loop {
             let Self {
                 groups,
@@ -162,27 +164,18 @@ impl Shard {
                 id,
                 ..
             } = self;
-            let chosen = groups.choose(number, tried, |member| {
-                if !member.online {
-                    return Readiness::Offline;
-                }
-                let here = member.address.shard == *id;
-                let state = here
-                    .then(|| sessions.get(key(member.address.session)))
-                    .flatten();
-                let waits = state
-                    .and_then(|state| state.flow.as_ref())
-                    .is_some_and(|flow| !flow.queue.is_empty() || !flow.has_room(settings));
-                if waits {
-                    Readiness::Busy
-                } else {
+            let chosen = groups.choose(number, &tried, |member| {
+                if member.address.shard == *id {
+                    readiness(sessions.get(key(member.address.session)), settings)
+                } else if member.online {
                     Readiness::Ready
+                } else {
+                    Readiness::Offline
                 }
             });
             let Some((group, member)) = chosen else {
                 return;
             };
-            tried += 1;
             let address = member.address;
             if address.shard != self.id {
                 let message = frames.message_of(view, &mut self.scratch);
@@ -203,6 +196,7 @@ impl Shard {
             {
                 return;
             }
+            tried.push(address);
         }
     }
 
@@ -243,7 +237,7 @@ impl Shard {
         }
     }
 
-    /// Chooses another member.
+    /// Chooses another member for a message that may still be delivered.
     pub(super) fn redeliver<S: Sink>(
         &mut self,
         now: Now,
@@ -251,6 +245,9 @@ impl Shard {
         message: Message,
         sink: &mut S,
     ) {
+        if message.view().is_expired(now.unix) {
+            return;
+        }
         let home = self.home_of(group);
         if home != self.id {
             sink.outbox(home).push(Letter::Redeliver {
@@ -264,5 +261,18 @@ impl Shard {
         };
         let mut frames = Frames::default();
         self.deliver_to_group(now, number, &message.view(), &mut frames, sink);
+    }
+}
+
+/// How well one of this shard's own sessions can take a message.
+fn readiness(session: Option<&Session>, settings: &Settings) -> Readiness {
+    let Some(session) = session.filter(|session| session.online.is_some()) else {
+        return Readiness::Offline;
+    };
+    let waits = |flow: &Flow| !flow.queue.is_empty() || !flow.has_room(settings);
+    if session.flow.as_deref().is_some_and(waits) {
+        Readiness::Busy
+    } else {
+        Readiness::Ready
     }
 }

@@ -53,6 +53,8 @@ pub(super) enum Timer {
     Connection(ConnectionId),
     /// Look at the will delay and the expiry.
     Session(SessionId),
+    /// Ask again about the password of a client that is connected.
+    Password(ConnectionId),
 }
 
 impl Connection {

@@ -60,9 +60,11 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.send(id, version, &Packet::Suback(suback), sink);
-        self.pump(now, session, sink);
-        Next::Packet
+        let next = self.send_if_it_fits(now, id, session, &Packet::Suback(suback), sink);
+        if next == Next::Packet {
+            self.pump(now, session, sink);
+        }
+        next
     }
 
     /// Makes or replaces one subscription and returns the granted QoS.
@@ -107,13 +109,13 @@ impl Shard {
             options.retain_as_published = true;
         }
         let known = state.filters.len();
-        let full = known >= self.settings.subscriptions_max;
+        let full = known >= self.settings.subscriptions_max && !state.filters.contains(text);
+        if full {
+            return Err(ReasonCode::QuotaExceeded);
+        }
         let filter_text: Arc<str> = text.into();
         let existed = if let Some(shared) = shared {
-            let existed = state.filters.iter().any(|filter| **filter == *text);
-            if full && !existed {
-                return Err(ReasonCode::QuotaExceeded);
-            }
+            let existed = state.filters.contains(text);
             let subscription = GroupSubscription {
                 options,
                 identifier,
@@ -127,9 +129,6 @@ impl Shard {
                 options,
                 identifier,
             };
-            if full && !state.filters.iter().any(|filter| **filter == *text) {
-                return Err(ReasonCode::QuotaExceeded);
-            }
             self.enter(&filter_text, subscription)
         };
         self.tell_subscribed(session, text, options.qos, sink);
@@ -142,7 +141,7 @@ impl Shard {
             RetainHandling::Never => false,
         };
         if wants_retained {
-            self.ask_for_retained(session, filter_text, options, identifier);
+            self.ask_for_retained(session, filter_text, options, identifier, existed);
         }
         Ok(options.qos)
     }
@@ -179,10 +178,7 @@ impl Shard {
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return;
         };
-        state
-            .filters
-            .reserve_exact(if state.filters.is_empty() { 1 } else { 0 });
-        state.filters.push(Arc::clone(filter));
+        state.filters.insert(Arc::clone(filter));
         if shared {
             self.tally.shared_subscriptions += 1;
         } else {
@@ -196,6 +192,7 @@ impl Shard {
         filter: Arc<str>,
         options: SubscriptionOptions,
         identifier: u32,
+        existed: bool,
     ) {
         if self.commons.retained.count() == 0 {
             return;
@@ -212,8 +209,10 @@ impl Shard {
         let replays = state
             .replays
             .get_or_insert_with(|| Box::new(VecDeque::new()));
-        // The same filter again means: from the beginning.
-        replays.retain(|replay| replay.filter != filter);
+        if existed {
+            // The same filter again means: from the beginning.
+            replays.retain(|replay| replay.filter != filter);
+        }
         replays.push_back(Replay {
             filter,
             options,
@@ -224,6 +223,7 @@ impl Shard {
 
     pub(super) fn handle_unsubscribe<S: Sink>(
         &mut self,
+        now: Now,
         id: ConnectionId,
         session: SessionId,
         unsubscribe: &Unsubscribe<'_>,
@@ -239,16 +239,14 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        let version = self.version_of(id);
-        self.send(id, version, &Packet::Unsuback(unsuback), sink);
-        Next::Packet
+        self.send_if_it_fits(now, id, session, &Packet::Unsuback(unsuback), sink)
     }
 
     fn unsubscribe<S: Sink>(&mut self, session: SessionId, text: &str, sink: &mut S) -> ReasonCode {
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return ReasonCode::NoSubscriptionExisted;
         };
-        let Some(known) = state.filters.iter().position(|filter| **filter == *text) else {
+        let Some(filter) = state.filters.remove(text) else {
             let valid = TopicFilter::parse(text).is_ok();
             return if valid {
                 ReasonCode::NoSubscriptionExisted
@@ -256,7 +254,6 @@ impl Shard {
                 ReasonCode::TopicFilterInvalid
             };
         };
-        let filter = state.filters.swap_remove(known);
         if let Some(replays) = &mut state.replays {
             replays.retain(|replay| replay.filter != filter);
         }

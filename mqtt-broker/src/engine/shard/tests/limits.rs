@@ -226,7 +226,7 @@ fn a_client_above_the_broker_wide_limit_is_refused() {
     world.join("a", &How::default());
 }
 
-fn with_users(users: &[(&str, &str)]) -> Settings {
+pub(super) fn with_users(users: &[(&str, &str)]) -> Settings {
     let entry = |(name, password): &(&str, &str)| {
         let salt = [1; 12];
         let hash = PasswordHash::create(Scheme::Sha512, password.as_bytes(), &salt).unwrap();

@@ -1,5 +1,6 @@
 //! What a broker of one and of several shards does, packet by packet, without a socket.
 
+mod corners;
 mod limits;
 mod publishing;
 mod sessions;

@@ -32,7 +32,20 @@ pub(super) struct World {
     sinks: Vec<TestSink>,
     clients: Vec<Wire>,
     pub(super) now: Now,
+    /// How questions are answered.
+    pub(super) verdicts: Verdicts,
     next_index: u32,
+}
+
+/// What becomes of the shards' questions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdicts {
+    /// They are answered at once.
+    Given,
+    /// They wait until this is changed.
+    Late,
+    /// Nobody has time for them.
+    Overloaded,
 }
 
 struct Wire {
@@ -191,6 +204,7 @@ impl World {
                 instant: Instant::from_millis(1_000_000),
                 unix: UnixTime::from_millis(1_700_000_000_000),
             },
+            verdicts: Verdicts::Given,
             next_index: 0,
         }
     }
@@ -539,10 +553,14 @@ impl World {
             let sink = &mut self.sinks[home.index()];
             self.shards[home.index()].handle_arrival(self.now, moved, admitted, sink);
         }
-        while let Some((connection, question)) = self.sinks[n].questions.pop_front() {
+        while self.verdicts != Verdicts::Late
+            && let Some((connection, question)) = self.sinks[n].questions.pop_front()
+        {
             busy = true;
             let Question::Password { hash, password } = question;
-            let verdict = if hash.verify(&password) {
+            let verdict = if self.verdicts == Verdicts::Overloaded {
+                Verdict::Overloaded
+            } else if hash.verify(&password) {
                 Verdict::Allow
             } else {
                 Verdict::Deny

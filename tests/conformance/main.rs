@@ -1,0 +1,5 @@
+//! Every normative statement of MQTT 3.1, 3.1.1 and 5.0 that a broker can be seen to obey, each by a
+//! test of its own over a real socket. Names are those of the table of statements.
+
+mod v311;
+mod v5;

@@ -1,0 +1,1 @@
+//! Statements of this version, a file a section.

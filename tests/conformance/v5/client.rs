@@ -1,0 +1,330 @@
+//! The small client of these tests: it holds one connection and says what it expects next.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use mqtt_tests::{Broker, Packet, Wire};
+
+use super::packets::{
+    Connect, PINGREQ, PUBREL, Publish, ack, disconnect, subscribe, unsubscribe,
+};
+
+/// What every broker of these tests has. With one shard a message is in the subscriber's out queue
+/// when its publisher has the answer, so "nothing came" can be told with a PINGREQ.
+const CONFIGURATION: &str = "allow_anonymous true\nshards 1\n";
+
+/// The broker that tests share while at least one of them runs; the last one ends it.
+pub fn broker() -> Arc<Broker> {
+    static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let started = Arc::new(broker_with(""));
+        *shared = Arc::downgrade(&started);
+        started
+    })
+}
+
+/// A broker of one's own with these lines more in its configuration.
+pub fn broker_with(lines: &str) -> Broker {
+    Broker::start(&format!("{CONFIGURATION}{lines}"))
+}
+
+/// A name nobody else uses, for a client or a topic.
+pub fn fresh(word: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{word}{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Lets time pass where time is the subject of a test.
+pub fn let_pass(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// A connection that the broker has accepted.
+#[derive(Debug)]
+pub struct Client {
+    wire: Wire,
+    /// The CONNACK it got.
+    pub connack: Packet,
+}
+
+impl Client {
+    /// Connects and demands CONNACK with 0x00.
+    pub fn connect(broker: &Broker, connect: &Connect) -> Self {
+        let mut wire = Wire::open(broker);
+        wire.send(&connect.bytes());
+        let connack = wire.packet().expect("an answer to CONNECT");
+        assert_eq!(connack.first, 0x20, "CONNACK: {connack:02x?}");
+        assert_eq!(connack.byte(1), Some(0), "accepted: {connack:02x?}");
+        Self { wire, connack }
+    }
+
+    /// A new client with a name of its own.
+    pub fn new(broker: &Broker) -> Self {
+        Self::connect(broker, &Connect::new(fresh("client")))
+    }
+
+    /// A new client that subscribes to this filter.
+    pub fn subscribed(broker: &Broker, filter: &str, options: u8) -> Self {
+        let mut client = Self::new(broker);
+        client.subscribe(filter, options);
+        client
+    }
+
+    /// The Session Present flag of its CONNACK.
+    pub fn session_present(&self) -> bool {
+        self.connack.byte(0) == Some(1)
+    }
+
+    /// A property of its CONNACK.
+    pub fn connack_property(&self, id: u8) -> Option<Vec<u8>> {
+        let properties = properties_of(self.connack.body.get(2..).unwrap_or_default()).0;
+        properties.into_iter().find(|(found, _)| *found == id).map(|(_, value)| value)
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.wire.send(bytes);
+    }
+
+    pub fn packet(&mut self) -> Packet {
+        self.wire.packet().expect("a packet, not the end of the connection")
+    }
+
+    /// Demands these bytes, in hexadecimal, next.
+    pub fn expect_hex(&mut self, hex: &str) {
+        self.wire.expect_hex(hex);
+    }
+
+    /// Demands these bytes next.
+    pub fn expect(&mut self, bytes: &[u8]) {
+        self.wire.expect_hex(&mqtt_tests::hex_of_bytes(bytes));
+    }
+
+    /// SUBSCRIBE to one filter, granted as asked.
+    pub fn subscribe(&mut self, filter: &str, options: u8) {
+        self.subscribe_with(&[], filter, options);
+    }
+
+    /// The same with properties.
+    pub fn subscribe_with(&mut self, properties: &[u8], filter: &str, options: u8) {
+        self.send(&subscribe(0x0101, properties, &[(filter, options)]));
+        self.expect(&[0x90, 4, 1, 1, 0, options & 3]);
+    }
+
+    /// UNSUBSCRIBE from a filter that exists.
+    pub fn unsubscribe(&mut self, filter: &str) {
+        self.send(&unsubscribe(0x0102, &[filter]));
+        self.expect_hex("b0 04 01 02 00 00");
+    }
+
+    /// Publishes and takes the answers of its QoS; returns when the broker has done its part.
+    pub fn publish(&mut self, publish: &Publish) {
+        self.send(&publish.bytes());
+        match (publish.quality(), publish.packet_id()) {
+            (1, Some(id)) => self.expect_answer(4, id, &[0x00, 0x10]),
+            (2, Some(id)) => {
+                self.expect_answer(5, id, &[0x00, 0x10]);
+                self.send(&ack(PUBREL, id));
+                self.expect_answer(7, id, &[0x00]);
+            }
+            _ => self.nothing_more(),
+        }
+    }
+
+    /// Demands an acknowledgement of this type and packet id with one of these codes.
+    pub fn expect_answer(&mut self, number: u8, id: u16, codes: &[u8]) {
+        let answer = self.packet();
+        assert!(answer.is_type(number), "type {number}: {answer:02x?}");
+        assert_eq!(answer.body.get(..2), Some(&id.to_be_bytes()[..]), "{answer:02x?}");
+        let code = answer.byte(2).unwrap_or(0);
+        assert!(codes.contains(&code), "one of {codes:02x?}: {answer:02x?}");
+    }
+
+    /// The next packet, which has to be a PUBLISH.
+    pub fn message(&mut self) -> Message {
+        Message::of(&self.packet())
+    }
+
+    /// The next PUBLISH, acknowledged by its QoS.
+    pub fn take(&mut self) -> Message {
+        let message = self.message();
+        match message.packet_id {
+            Some(id) if message.qos == 1 => self.send(&ack(0x40, id)),
+            Some(id) => {
+                self.send(&ack(0x50, id));
+                self.expect_answer(6, id, &[0x00]);
+                self.send(&ack(0x70, id));
+            }
+            None => {}
+        }
+        message
+    }
+
+    /// Demands that nothing came before the answer to a PINGREQ.
+    pub fn nothing_more(&mut self) {
+        self.send(&PINGREQ);
+        let packet = self.packet();
+        assert_eq!(packet.first, 0xd0, "nothing but PINGRESP: {packet:02x?}");
+    }
+
+    /// Demands DISCONNECT with this code and the end of the connection, and nothing else.
+    pub fn expect_disconnect(mut self, code: u8) {
+        assert_disconnected(&self.wire.rest(), code);
+    }
+
+    /// Everything until the broker closes.
+    pub fn rest(mut self) -> Vec<Packet> {
+        self.wire.rest()
+    }
+
+    /// DISCONNECT with 0x00; returns when the broker has closed.
+    pub fn leave(mut self) {
+        self.send(&[0xe0, 0x00]);
+        self.wire.rest();
+    }
+
+    /// DISCONNECT with a code and properties; returns when the broker has closed.
+    pub fn leave_with(mut self, code: u8, properties: &[u8]) {
+        self.send(&disconnect(code, properties));
+        self.wire.rest();
+    }
+
+    /// Ends the connection without DISCONNECT; returns when the broker has closed its side.
+    pub fn cut(mut self) {
+        self.wire.hang_up();
+        self.wire.rest();
+    }
+}
+
+/// Demands that this is a DISCONNECT with this code and nothing else.
+pub fn assert_disconnected(packets: &[Packet], code: u8) {
+    assert_eq!(packets.len(), 1, "DISCONNECT {code:02x} alone: {packets:02x?}");
+    let packet = packets.first().expect("one packet");
+    assert_eq!(packet.first, 0xe0, "DISCONNECT: {packet:02x?}");
+    assert_eq!(packet.byte(0), Some(code), "reason code {code:02x}: {packet:02x?}");
+}
+
+/// Sends a CONNECT (or what should be one) and demands CONNACK with this code, Session Present 0
+/// and the end of the connection.
+pub fn assert_refused(broker: &Broker, connect: &[u8], code: u8) {
+    let mut wire = Wire::open(broker);
+    wire.send(connect);
+    let packets = wire.rest();
+    assert_eq!(packets.len(), 1, "CONNACK {code:02x} for {connect:02x?}: {packets:02x?}");
+    let connack = packets.first().expect("one packet");
+    assert_eq!(connack.first, 0x20, "CONNACK for {connect:02x?}: {connack:02x?}");
+    let expected = Some(&[0, code][..]);
+    assert_eq!(connack.body.get(..2), expected, "{connack:02x?} for {connect:02x?}");
+}
+
+/// A new client sends these bytes: demands DISCONNECT with this code and the end of the connection.
+pub fn assert_closed_for(broker: &Broker, bytes: &[u8], code: u8) {
+    let mut client = Client::new(broker);
+    client.send(bytes);
+    let packets = client.rest();
+    let right = packets.len() == 1
+        && packets.iter().all(|packet| packet.first == 0xe0 && packet.byte(0) == Some(code));
+    assert!(right, "DISCONNECT {code:02x} for {bytes:02x?}: {packets:02x?}");
+}
+
+/// A PUBLISH as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub dup: bool,
+    pub qos: u8,
+    pub retain: bool,
+    pub topic: String,
+    pub packet_id: Option<u16>,
+    /// Identifier and value, in the order they came in.
+    pub properties: Vec<(u8, Vec<u8>)>,
+    pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// Reads a packet, which has to be a PUBLISH.
+    pub fn of(packet: &Packet) -> Self {
+        assert!(packet.is_type(3), "PUBLISH: {packet:02x?}");
+        let (topic, rest) = string_of(&packet.body);
+        let qos = packet.first >> 1 & 3;
+        let (packet_id, rest) = if qos == 0 {
+            (None, rest)
+        } else {
+            let (id, rest) = rest.split_first_chunk().expect("a packet id");
+            (Some(u16::from_be_bytes(*id)), rest)
+        };
+        let (properties, payload) = properties_of(rest);
+        Self {
+            dup: packet.first & 0x08 != 0,
+            qos,
+            retain: packet.first & 0x01 != 0,
+            topic: String::from_utf8(topic.to_vec()).expect("a topic in UTF-8"),
+            packet_id,
+            properties,
+            payload: payload.to_vec(),
+        }
+    }
+
+    /// The value of a property that comes at most once.
+    pub fn property(&self, id: u8) -> Option<&[u8]> {
+        let values = self.values(id);
+        assert!(values.len() < 2, "property {id:02x} once: {self:02x?}");
+        values.first().copied()
+    }
+
+    /// All values of a property, in order.
+    pub fn values(&self, id: u8) -> Vec<&[u8]> {
+        let same = self.properties.iter().filter(|(found, _)| *found == id);
+        same.map(|(_, value)| value.as_slice()).collect()
+    }
+
+    /// The payload as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.payload).expect("a payload of text")
+    }
+
+    /// Its packet id.
+    pub fn id(&self) -> u16 {
+        self.packet_id.expect("a QoS above 0")
+    }
+
+    /// The Message Expiry Interval, in seconds.
+    pub fn expiry(&self) -> Option<u32> {
+        let value = self.property(0x02)?;
+        Some(u32::from_be_bytes(value.try_into().expect("four bytes")))
+    }
+}
+
+/// A property block taken apart, and what follows it.
+pub fn properties_of(bytes: &[u8]) -> (Vec<(u8, Vec<u8>)>, &[u8]) {
+    let (length, rest) = integer_of(bytes);
+    let (mut all, after) = rest.split_at(length);
+    let mut properties = Vec::new();
+    while let Some((&id, rest)) = all.split_first() {
+        let length = match id {
+            0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28..=0x2a => 1,
+            0x13 | 0x21..=0x23 => 2,
+            0x02 | 0x11 | 0x18 | 0x27 => 4,
+            0x0b => rest.len() - integer_of(rest).1.len(),
+            0x26 => rest.len() - string_of(string_of(rest).1).1.len(),
+            _ => rest.len() - string_of(rest).1.len(),
+        };
+        let (value, rest) = rest.split_at(length);
+        properties.push((id, value.to_vec()));
+        all = rest;
+    }
+    (properties, after)
+}
+
+fn integer_of(bytes: &[u8]) -> (usize, &[u8]) {
+    let end = bytes.iter().position(|byte| byte & 0x80 == 0).expect("an end of the integer") + 1;
+    let (digits, rest) = bytes.split_at(end);
+    let value = digits.iter().rev().fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
+    (value, rest)
+}
+
+fn string_of(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = bytes.split_first_chunk().expect("a length");
+    rest.split_at(usize::from(u16::from_be_bytes(*length)))
+}
