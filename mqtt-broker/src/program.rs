@@ -64,11 +64,7 @@ fn run_broker(args: &Args) -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    let ended = prepare(args, &config, &log).and_then(|pid_file| {
-        let served = serve(&config, &log);
-        drop(pid_file);
-        served
-    });
+    let ended = prepare(args, &config, &log).and_then(|()| serve(&config, &log));
     let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -82,36 +78,35 @@ fn run_broker(args: &Args) -> ExitCode {
 
 /// What has to be done while the process has one thread: nothing that is opened later may be
 /// opened with more rights than the broker keeps.
-fn prepare(args: &Args, config: &Config, log: &Log) -> Result<Option<PidFile>, Failure> {
+fn prepare(args: &Args, config: &Config, log: &Log) -> Result<(), Failure> {
     drop_privileges(&config.start.user, log)?;
     set_umask()?;
     if args.daemon {
         daemonise().map_err(Failure::Daemon)?;
     }
-    let pid_file = match &config.start.pid_file {
-        Some(path) => Some(PidFile::write(path.clone(), log.clone()).map_err(Failure::PidFile)?),
-        None => None,
-    };
-    // The log says itself if its file cannot be had, and the broker goes on, as the original does.
-    let _ = log.configure(&LogSettings::from(&config.log), symlinks_are_allowed());
-    if let Err(error) = raise_descriptor_limit() {
-        let error = describe(&error);
-        let text = format_args!("Warning: The limit of descriptors cannot be raised: {error}.");
-        log.tell(Level::Warning, text);
-    }
-    Ok(pid_file)
+    Ok(())
 }
 
 /// Serves until a signal or a failure ends it.
 fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
-    say_what_starts(config, log);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::System)?;
     runtime.block_on(async {
-        // Before anything takes time: a signal that comes while the broker starts is heard.
+        // Before anything is left behind or takes time: a signal that comes while the broker starts
+        // is heard.
         let mut signals = Signals::listen().map_err(StartError::System)?;
+        let _pid_file = match &config.start.pid_file {
+            Some(path) => {
+                Some(PidFile::write(path.clone(), log.clone()).map_err(Failure::PidFile)?)
+            }
+            None => None,
+        };
+        // The log says itself if its file cannot be had, and the broker goes on, as the original.
+        let _ = log.configure(&LogSettings::from(&config.log), symlinks_are_allowed());
+        say_what_starts(config, log);
+        raise_descriptors(log);
         let mut broker = Broker::builder(config.clone()).log(log.clone()).start()?;
         log.tell(
             Level::Information,
@@ -126,6 +121,14 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         );
         ended.and(stopped)
     })
+}
+
+fn raise_descriptors(log: &Log) {
+    if let Err(error) = raise_descriptor_limit() {
+        let error = describe(&error);
+        let text = format_args!("Warning: The limit of descriptors cannot be raised: {error}.");
+        log.tell(Level::Warning, text);
+    }
 }
 
 /// Does what signals say, until one says stop, and lets the service manager know of it all the time.

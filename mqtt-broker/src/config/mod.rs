@@ -1,9 +1,9 @@
 //! Text into a [`Config`]: no side effects, and every message carries its file and line.
 //!
-//! The way of a line: [`syntax`] parts keyword and value, [`reader`] finds the row of the keyword
-//! in the table of [`options`], the row's setter reads the value ([`values`]) into a [`draft`];
-//! [`contexts`] holds the options that open a listener, a bridge or a plugin. When all files are
-//! read, [`check`] looks at what belongs together and makes the [`Config`]. All that is wrong is
+//! The way of a line: `syntax` parts keyword and value, `reader` finds the row of the keyword
+//! in the table of `options`, the row's setter reads the value (`values`) into a `draft`;
+//! `contexts` holds the options that open a listener, a bridge or a plugin. When all files are
+//! read, `check` looks at what belongs together and makes the [`Config`]. All that is wrong is
 //! collected and reported at once.
 //!
 //! Files are reached through [`Files`]; [`Disk`] is the real file system.

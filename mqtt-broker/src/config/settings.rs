@@ -57,7 +57,7 @@ pub struct Listener {
     pub is_default: bool,
     /// The line that opened it; absent in local-only mode.
     pub place: Option<Place>,
-    /// What its own security options say; [`Listener::resolve`] makes the four fields below of it.
+    /// What its own security options say; `resolve` makes the four fields below of it.
     pub security: Security,
     /// Own `listener_allow_anonymous`.
     pub listener_allow_anonymous: Option<bool>,

@@ -39,7 +39,7 @@ impl Interest {
     /// Changes whenever any shard's interest does.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// The shards that want a topic, and the generation of the answer.
@@ -102,7 +102,7 @@ impl Interest {
     fn change(&self, change: impl FnOnce(&mut FilterMap<Interested>)) {
         let mut filters = self.filters.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut filters);
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 }
 

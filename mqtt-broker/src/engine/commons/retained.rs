@@ -27,6 +27,8 @@ pub struct RetainedStore {
     /// Ordered maps: a page goes on where the last one ended, whatever changed in between.
     stripes: Vec<RwLock<Stripe>>,
     hasher: RandomState,
+    /// Sequentially consistent, as is the interest's generation: a subscriber who sees 0 here reads no
+    /// stripe, and then the publisher sees the subscription.
     count: AtomicU64,
 }
 
@@ -53,7 +55,7 @@ impl RetainedStore {
     /// Messages in it.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.count.load(Ordering::SeqCst)
     }
 
     /// Keeps a message as the retained one of its topic, or removes that if the payload is empty
@@ -67,13 +69,13 @@ impl RetainedStore {
         let mut stripe = stripe.write().unwrap_or_else(PoisonError::into_inner);
         if view.payload.is_empty() {
             if stripe.remove(topic).is_some() {
-                self.count.fetch_sub(1, Ordering::Relaxed);
+                self.count.fetch_sub(1, Ordering::SeqCst);
             }
         } else if let Some(old) = stripe.get_mut(topic) {
             *old = message.clone();
         } else {
             stripe.insert(topic.into(), message.clone());
-            self.count.fetch_add(1, Ordering::Relaxed);
+            self.count.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -140,7 +142,7 @@ impl RetainedStore {
             let before = stripe.len();
             stripe.retain(|_, message| !message.view().is_expired(now));
             self.count
-                .fetch_sub((before - stripe.len()) as u64, Ordering::Relaxed);
+                .fetch_sub((before - stripe.len()) as u64, Ordering::SeqCst);
         }
     }
 
@@ -155,7 +157,7 @@ impl RetainedStore {
             .is_some_and(|message| message.view().is_expired(now))
         {
             stripe.remove(topic.as_str());
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            self.count.fetch_sub(1, Ordering::SeqCst);
         }
     }
 

@@ -157,7 +157,7 @@ impl Groups {
         &mut self,
         group: u32,
         tried: &[SessionAddress],
-        readiness: impl Fn(&Member) -> Readiness,
+        mut readiness: impl FnMut(&Member) -> Readiness,
     ) -> Option<(Arc<str>, Member)> {
         let group = self.groups.at_mut(group)?;
         let count = group.members.len();

@@ -4,8 +4,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use ahash::RandomState;
-
 /// From so many on they are found by hash.
 const MANY: usize = 32;
 
@@ -20,7 +18,7 @@ enum Kind {
         clippy::box_collection,
         reason = "keeps the sessions with few filters small"
     )]
-    Many(Box<HashSet<Arc<str>, RandomState>>),
+    Many(Box<HashSet<Arc<str>>>),
 }
 
 impl Default for Filters {

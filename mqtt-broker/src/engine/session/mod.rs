@@ -4,7 +4,7 @@ pub mod filters;
 pub mod flow;
 pub mod will;
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +46,8 @@ pub struct Session {
     pub inbound: Option<Box<Held>>,
     /// Its will.
     pub will: Option<Box<Will>>,
-    /// Retained messages still to be sent for new subscriptions.
-    pub replays: Option<Box<VecDeque<Replay>>>,
+    /// Retained messages still to be sent for new subscriptions, by their filters.
+    pub replays: Option<Box<BTreeMap<Arc<str>, Replay>>>,
     /// What it was let in with, for the next reload.
     pub credentials: Option<Box<Credentials>>,
     /// Listener of the last connection.
@@ -122,8 +122,6 @@ pub const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Retained messages on their way to a new subscription.
 #[derive(Debug)]
 pub struct Replay {
-    /// The filter.
-    pub filter: Arc<str>,
     /// Its granted options.
     pub options: SubscriptionOptions,
     /// Its identifier, if any.

@@ -67,6 +67,8 @@ impl Shard {
                 admitted.credentials = Some(Box::new(Credentials { hash, password }));
                 if let Some(connection) = self.connections.get_mut(place(id)) {
                     connection.stage = Stage::Asking(admitted);
+                    // The client did its part; the answer has as much time again.
+                    connection.last_packet = now.instant;
                 }
                 sink.reading(id, Reading::Paused);
                 sink.ask(id, question);

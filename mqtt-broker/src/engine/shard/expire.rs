@@ -40,8 +40,8 @@ impl Shard {
         }
         connection.armed = Instant::from_millis(u64::MAX);
         if !matches!(connection.stage, Stage::Online(_)) {
-            let opened = connection.last_packet;
-            let until = opened.saturating_add(self.settings.connect_timeout);
+            let since = connection.last_packet;
+            let until = since.saturating_add(self.settings.connect_timeout);
             if until <= now.instant {
                 self.close(now, id, Cause::ConnectTimeout, None, sink);
             } else {

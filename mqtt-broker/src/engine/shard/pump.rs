@@ -1,6 +1,8 @@
 //! What waits for a client leaves as its window and its socket allow: first what is sent again, then
 //! its queue, then retained messages for new subscriptions.
 
+use std::sync::Arc;
+
 use mqtt_codec::{Ack, Packet, Properties, QoS, ReasonCode, TopicFilter};
 use mqtt_session::outbound::Resend;
 use mqtt_session::time::Now;
@@ -13,6 +15,9 @@ use crate::engine::sink::Sink;
 
 /// Packets for one client before it is the others' turn.
 const PACKETS_MAX: usize = 256;
+/// As many packets a search among retained messages counts for that filled no page: it may have
+/// looked at thousands.
+const SEARCH_COST: usize = 32;
 /// Retained messages fetched at a time.
 const PAGE: usize = 64;
 
@@ -20,6 +25,8 @@ const PAGE: usize = 64;
 enum Step {
     /// Something left; there may be more.
     Sent,
+    /// Retained messages were looked for; there may be more.
+    Searched,
     /// Nothing can leave until something comes in.
     Idle,
 }
@@ -27,7 +34,8 @@ enum Step {
 impl Shard {
     /// Sends what can be sent. Called whenever a window, a queue or a socket gets room.
     pub(super) fn pump<S: Sink>(&mut self, now: Now, session: SessionId, sink: &mut S) {
-        for _ in 0..PACKETS_MAX {
+        let mut packets = 0;
+        while packets < PACKETS_MAX {
             let Some(state) = self.sessions.get(key(session)) else {
                 return;
             };
@@ -43,9 +51,11 @@ impl Shard {
                 out.ask_for_room();
                 return;
             }
-            if matches!(self.pump_one(now, session, connection, sink), Step::Idle) {
-                return;
-            }
+            packets += match self.pump_one(now, session, connection, sink) {
+                Step::Sent => 1,
+                Step::Searched => SEARCH_COST,
+                Step::Idle => return,
+            };
         }
         if let Some(connection) = self.connection_of(session) {
             sink.out(connection).ask_for_room();
@@ -145,22 +155,29 @@ impl Shard {
         let Some(replays) = &mut state.replays else {
             return Step::Idle;
         };
-        let Some(replay) = replays.front_mut() else {
+        let Some(mut first) = replays.first_entry() else {
             state.replays = None;
             return Step::Idle;
         };
-        let filter = TopicFilter::trusted(&replay.filter);
+        let filter = Arc::clone(first.key());
+        let filter = TopicFilter::trusted(&filter);
+        let replay = first.get_mut();
         let cursor = std::mem::take(&mut replay.cursor);
         let options = replay.options;
         let extra = replay.extra.clone();
         let mut page = std::mem::take(&mut self.page);
         match self.commons.retained.page(filter, cursor, PAGE, &mut page) {
             Some(cursor) => replay.cursor = cursor,
-            None => drop(replays.pop_front()),
+            None => drop(first.remove()),
         }
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));
+        let step = if page.len() < PAGE {
+            Step::Searched
+        } else {
+            Step::Sent
+        };
         let (mut messages, mut bytes) = (0, 0);
         for message in page.drain(..) {
             let view = message.view();
@@ -182,7 +199,7 @@ impl Shard {
         }
         self.page = page;
         self.count_stored(messages, bytes);
-        Step::Sent
+        step
     }
 
     pub(super) fn connection_of(&self, session: SessionId) -> Option<ConnectionId> {

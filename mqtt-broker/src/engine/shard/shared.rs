@@ -11,9 +11,9 @@ use super::{Shard, key};
 use crate::engine::envelope::{Message, MessageView};
 use crate::engine::ids::{SessionAddress, SessionId};
 use crate::engine::letter::{GroupSubscription, Letter};
+use crate::engine::limits::Settings;
 use crate::engine::routing::groups::{Readiness, terms_of};
 use crate::engine::routing::local::{Subscriber, Subscription};
-use crate::engine::limits::Settings;
 use crate::engine::session::Session;
 use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::sink::Sink;
@@ -166,7 +166,7 @@ impl Shard {
             } = self;
             let chosen = groups.choose(number, &tried, |member| {
                 if member.address.shard == *id {
-                    readiness(sessions.get(key(member.address.session)), settings)
+                    readiness(sessions.get(key(member.address.session)), settings, sink)
                 } else if member.online {
                     Readiness::Ready
                 } else {
@@ -265,12 +265,12 @@ impl Shard {
 }
 
 /// How well one of this shard's own sessions can take a message.
-fn readiness(session: Option<&Session>, settings: &Settings) -> Readiness {
-    let Some(session) = session.filter(|session| session.online.is_some()) else {
+fn readiness<S: Sink>(session: Option<&Session>, settings: &Settings, sink: &mut S) -> Readiness {
+    let Some((session, online)) = session.and_then(|s| Some((s, s.online.as_ref()?))) else {
         return Readiness::Offline;
     };
     let waits = |flow: &Flow| !flow.queue.is_empty() || !flow.has_room(settings);
-    if session.flow.as_deref().is_some_and(waits) {
+    if session.flow.as_deref().is_some_and(waits) || sink.out(online.connection).is_full() {
         Readiness::Busy
     } else {
         Readiness::Ready

@@ -14,7 +14,7 @@ use crate::engine::lobby::Admitted;
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stage: Stage,
-    /// When the last whole packet came in.
+    /// When the last whole packet came in, or the connection.
     pub(super) last_packet: Instant,
     /// Silence after which the peer counts as gone, in milliseconds; 0 is never.
     pub(super) silence_max: u32,

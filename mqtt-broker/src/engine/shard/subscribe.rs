@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE (MQTT 5, 3.8 and 3.10). The index is changed first, then the answer
 //! leaves, then retained messages: nothing published after the answer can be missed.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mqtt_codec::{
@@ -141,7 +141,7 @@ impl Shard {
             RetainHandling::Never => false,
         };
         if wants_retained {
-            self.ask_for_retained(session, filter_text, options, identifier, existed);
+            self.ask_for_retained(session, filter_text, options, identifier);
         }
         Ok(options.qos)
     }
@@ -192,7 +192,6 @@ impl Shard {
         filter: Arc<str>,
         options: SubscriptionOptions,
         identifier: u32,
-        existed: bool,
     ) {
         if self.commons.retained.count() == 0 {
             return;
@@ -208,17 +207,14 @@ impl Shard {
         });
         let replays = state
             .replays
-            .get_or_insert_with(|| Box::new(VecDeque::new()));
-        if existed {
-            // The same filter again means: from the beginning.
-            replays.retain(|replay| replay.filter != filter);
-        }
-        replays.push_back(Replay {
-            filter,
+            .get_or_insert_with(|| Box::new(BTreeMap::new()));
+        let replay = Replay {
             options,
             extra,
             cursor: Cursor::default(),
-        });
+        };
+        // The same filter again means: from the beginning.
+        replays.insert(filter, replay);
     }
 
     pub(super) fn handle_unsubscribe<S: Sink>(
@@ -255,7 +251,7 @@ impl Shard {
             };
         };
         if let Some(replays) = &mut state.replays {
-            replays.retain(|replay| replay.filter != filter);
+            replays.remove(&filter);
         }
         if !state.internal {
             let client_id = &state.client_id;

@@ -65,12 +65,16 @@ fn an_answer_to_many_filters_that_is_too_large_for_its_client_is_not_sent() {
             filters: unsubscribe.as_filters(),
         }),
     ] {
-        let client = world.join("c", &kept_with(Property::MaximumPacketSize(24)));
-        world.send(client, &packet);
-        assert_eq!(world.lines(client), closed);
-        let client = world.join("c", &kept_with(Property::MaximumPacketSize(25)));
-        world.send(client, &packet);
-        assert_eq!(world.lines(client).len(), 1);
+        for (most, fits) in [(24, false), (25, true)] {
+            let how = How {
+                properties: vec![Property::MaximumPacketSize(most)],
+                ..How::default()
+            };
+            let client = world.join("c", &how);
+            world.send(client, &packet);
+            let lines = world.lines(client);
+            assert_eq!(lines == closed, !fits, "{most}: {lines:?}");
+        }
     }
 }
 
@@ -267,6 +271,50 @@ fn a_reload_while_a_password_is_checked_is_not_missed() {
         world.verdicts = Verdicts::Given;
         world.settle();
         let lines = world.lines(client);
-        assert_eq!(lines.last().map(String::as_str), Some("closed"), "{lines:?}");
+        assert_eq!(
+            lines.last().map(String::as_str),
+            Some("closed"),
+            "{lines:?}"
+        );
     }
+}
+
+#[test]
+fn time_to_connect_is_not_time_for_the_broker_to_think() {
+    let mut world = World::with(1, with_users(&[("ann", "old")]));
+    let client = world.open();
+    let mut bytes = vec![0x10, 26, 0, 4];
+    bytes.extend_from_slice(b"MQTT\x05\xc2\0\0\0\0\x03ann\0\x03ann\0\x03old");
+    world.send_bytes(client, &bytes[..5]);
+    world.sleep(Duration::from_secs(9));
+    world.verdicts = Verdicts::Late;
+    world.send_bytes(client, &bytes[5..]);
+    world.sleep(Duration::from_secs(5));
+    world.verdicts = Verdicts::Given;
+    world.settle();
+    assert!(world.lines(client)[0].starts_with("CONNACK 0 Success"));
+    world.verdicts = Verdicts::Late;
+    let (client, _) = ann(&mut world);
+    world.sleep(Duration::from_secs(11));
+    assert_eq!(world.lines(client), ["closed"], "but it has an end too");
+}
+
+#[test]
+fn a_member_that_reads_nothing_loses_its_turns_to_those_who_do() {
+    let mut world = World::new(1);
+    let publisher = world.join("publisher", &How::default());
+    let stuck = world.join("stuck", &How::default());
+    let well = world.join("well", &How::default());
+    for member in [stuck, well] {
+        world.subscribe(member, "$share/g/t", 0);
+    }
+    world.block(stuck, true);
+    let pings = [0xc0, 0].repeat(1000);
+    for _ in 0..=FULL_BYTES / 2000 {
+        world.send_bytes(stuck, &pings);
+    }
+    for _ in 0..4 {
+        world.publish(publisher, "t", 0, "x");
+    }
+    assert_eq!(world.lines(well).len(), 4);
 }

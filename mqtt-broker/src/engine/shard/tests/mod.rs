@@ -5,6 +5,7 @@ mod limits;
 mod publishing;
 mod sessions;
 mod shared;
+mod storm;
 mod world;
 
 /// Every rule holds however many shards there are.
