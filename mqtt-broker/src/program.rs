@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::args::{self, Args, Command};
@@ -99,7 +100,8 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         let mut signals = Signals::listen().map_err(StartError::System)?;
         let _pid_file = match &config.start.pid_file {
             Some(path) => {
-                Some(PidFile::write(path.clone(), log.clone()).map_err(Failure::PidFile)?)
+                let written = PidFile::write(path.clone(), log.clone());
+                Some(written.map_err(|error| Failure::PidFile(path.clone(), error))?)
             }
             None => None,
         };
@@ -253,8 +255,8 @@ enum Failure {
     Umask(#[from] UmaskError),
     #[error("Error in daemon: {}.", describe(.0))]
     Daemon(io::Error),
-    #[error("Error: Unable to write pid file: {}.", describe(.0))]
-    PidFile(io::Error),
+    #[error("Error: Unable to write pid file {}: {} (option pid_file).", .0.display(), describe(.1))]
+    PidFile(PathBuf, io::Error),
     #[error(transparent)]
     Start(#[from] StartError),
     /// An observer has said which and why.
@@ -267,7 +269,7 @@ impl Failure {
         match self {
             Self::Privileges(error) => error.exit_code(),
             Self::Umask(_) => 3,
-            Self::PidFile(_) => 14,
+            Self::PidFile(..) => 14,
             Self::Start(StartError::PasswordFile(failure)) => failure.exit_code(),
             Self::Daemon(_) | Self::Start(_) | Self::Thread => 1,
         }

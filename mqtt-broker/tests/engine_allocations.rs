@@ -120,6 +120,7 @@ fn settings() -> Settings {
         max_inflight_messages: NonZeroU16::new(20).unwrap(),
         max_inflight_bytes: None,
         max_queued_messages: Some(1000),
+        max_queued_messages_connected: Some(1000),
         max_queued_bytes: None,
         max_packet_size: NonZeroU32::new(2_000_000).unwrap(),
         message_size_limit: None,

@@ -103,13 +103,20 @@ impl Place {
             .parent()
             .expect("a profile's folder lies in a target folder");
         let mut arguments = vec![OsString::from("--profile"), OsString::from(profile)];
-        // cargo marks the target folder itself; a folder between is named for a platform.
-        let target = if above.join("CACHEDIR.TAG").exists() {
-            above
-        } else {
-            arguments.push(OsString::from("--target"));
-            arguments.push(above.file_name().expect("named for a platform").to_owned());
-            above.parent().unwrap_or(above)
+        // Between profile and target folder there is one more when a platform was named. cargo marks
+        // the target folder, with a tag unless somebody else had made the folder before.
+        let marked = |folder: &Path| {
+            [".rustc_info.json", "CACHEDIR.TAG"]
+                .iter()
+                .any(|mark| folder.join(mark).exists())
+        };
+        let target = match above.parent() {
+            Some(outer) if !marked(above) && marked(outer) => {
+                arguments.push(OsString::from("--target"));
+                arguments.push(above.file_name().expect("named for a platform").to_owned());
+                outer
+            }
+            _ => above,
         };
         arguments.push(OsString::from("--target-dir"));
         arguments.push(target.as_os_str().to_owned());

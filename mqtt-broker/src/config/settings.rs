@@ -162,6 +162,8 @@ pub struct Rules {
     pub max_inflight_bytes: Option<NonZeroU64>,
     /// Messages waiting for one client above those in flight.
     pub max_queued_messages: Option<NonZeroU32>,
+    /// Whether somebody wrote that limit down. If not, a client that is connected gets more room.
+    pub max_queued_messages_is_set: bool,
     /// Payload bytes waiting for one client above those in flight.
     pub max_queued_bytes: Option<NonZeroU64>,
     /// Bytes of the largest packet taken, fixed header included.
@@ -199,6 +201,7 @@ impl Default for Rules {
             max_inflight_messages: NonZeroU16::new(20),
             max_inflight_bytes: None,
             max_queued_messages: NonZeroU32::new(1000),
+            max_queued_messages_is_set: false,
             max_queued_bytes: None,
             max_packet_size: const { NonZeroU32::new(2_000_000).expect("is not zero") },
             message_size_limit: None,

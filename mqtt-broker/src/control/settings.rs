@@ -11,6 +11,8 @@ use crate::engine::limits::{ListenerSettings, Settings, Versions};
 
 /// How long a connection may take to its CONNECT: one and a half times a keep alive of 20 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Messages waiting for a client that is connected, where the configuration says nothing.
+const CATCHING_UP_MESSAGES_MAX: u32 = 65_536;
 /// `/` in a topic name or filter, as in the original.
 const TOPIC_SLASHES_MAX: usize = 200;
 /// Subscriptions of one session. Nobody has that many; without a bound one client could have all
@@ -36,6 +38,11 @@ pub fn engine_settings(
         max_inflight_messages: rules.max_inflight_messages.unwrap_or(NonZeroU16::MAX),
         max_inflight_bytes: rules.max_inflight_bytes.map(NonZeroU64::get),
         max_queued_messages: rules.max_queued_messages.map(NonZeroU32::get),
+        max_queued_messages_connected: if rules.max_queued_messages_is_set {
+            rules.max_queued_messages.map(NonZeroU32::get)
+        } else {
+            Some(CATCHING_UP_MESSAGES_MAX)
+        },
         max_queued_bytes: rules.max_queued_bytes.map(NonZeroU64::get),
         max_packet_size: rules.max_packet_size,
         message_size_limit: rules.message_size_limit.map(NonZeroU32::get),

@@ -115,6 +115,8 @@ pub enum Event<'a> {
         client_id: Option<&'a str>,
         /// The connection.
         connection: ConnectionId,
+        /// Its protocol version.
+        version: Version,
         /// The packet.
         packet: &'a Packet<'a>,
         /// Payload length of a PUBLISH, as the packet at hand may lack its payload.

@@ -23,6 +23,9 @@ pub struct Settings {
     pub max_inflight_bytes: Option<u64>,
     /// QoS 1 and 2 messages waiting for one client, above those in flight.
     pub max_queued_messages: Option<u32>,
+    /// The same for a client that is connected: where nobody set a limit, one that is only slower
+    /// for a while than those who publish loses nothing.
+    pub max_queued_messages_connected: Option<u32>,
     /// Payload bytes waiting for one client.
     pub max_queued_bytes: Option<u64>,
     /// Largest packet taken, fixed header included.

@@ -74,14 +74,7 @@ impl Observer for Log {
             Event::Received { client_id, packet } => {
                 packet_trace::received(self, client_id, packet);
             }
-            Event::Sending {
-                client_id,
-                packet,
-                payload_len,
-                ..
-            } => {
-                packet_trace::sending(self, client_id, peer, packet, payload_len);
-            }
+            Event::Sending { version, .. } => packet_trace::sending(self, event, peer, version),
         }
     }
 

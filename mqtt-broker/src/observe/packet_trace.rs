@@ -1,10 +1,11 @@
 //! Debug lines: each packet that comes in or goes out.
 
-use mqtt_codec::{Auth, Packet};
+use mqtt_codec::{Auth, Packet, Version};
 
 use super::escape::Escaped;
 use super::level::Level;
 use super::log::Log;
+use crate::engine::event::Event;
 use crate::runtime::PeerAddress;
 
 /// A packet came in.
@@ -52,13 +53,16 @@ pub(super) fn received(log: &Log, client_id: &str, packet: &Packet<'_>) {
 }
 
 /// A packet goes out. `payload_len` is that of a PUBLISH.
-pub(super) fn sending(
-    log: &Log,
-    client_id: Option<&str>,
-    peer: &PeerAddress,
-    packet: &Packet<'_>,
-    payload_len: usize,
-) {
+pub(super) fn sending(log: &Log, event: &Event<'_>, peer: &PeerAddress, version: Version) {
+    let Event::Sending {
+        client_id,
+        packet,
+        payload_len,
+        ..
+    } = *event
+    else {
+        return;
+    };
     if !log.wants(Level::Debug) {
         return;
     }
@@ -87,7 +91,11 @@ pub(super) fn sending(
             format_args!(
                 "Sending {name} to {client} ({}, {})",
                 u8::from(connack.session_present),
-                connack.reason.as_u8()
+                if version.is_v5() {
+                    connack.reason.as_u8()
+                } else {
+                    connack.reason.connect_return_code()
+                }
             ),
         ),
         Packet::Puback(ack) | Packet::Pubrec(ack) => log.tell(
@@ -163,6 +171,7 @@ pub(super) mod tests {
     use super::super::level::Levels;
     use super::super::log::tests::{keeping, kept};
     use super::*;
+    use crate::engine::ids::ConnectionId;
 
     pub(in crate::observe) fn publish(topic: &str) -> Packet<'_> {
         Packet::Publish(Publish {
@@ -259,6 +268,22 @@ pub(super) mod tests {
             properties,
         });
         let disconnect = Packet::Disconnect(Disconnect { reason, properties });
+        let connection = ConnectionId {
+            index: 0,
+            generation: 0,
+        };
+        let said = |client_id, packet: &Packet<'_>, version| {
+            let event = Event::Sending {
+                client_id,
+                connection,
+                version,
+                packet,
+                payload_len: 9,
+            };
+            lines(|log| sending(log, &event, &peer, version))
+        };
+        let to_3_1_1 = said(Some("c1"), &connack, Version::V311);
+        assert_eq!(to_3_1_1, ["Sending CONNACK to c1 (1, 5)"]);
         for (client, packet, line) in [
             (
                 Some("c1"),
@@ -290,7 +315,7 @@ pub(super) mod tests {
             (Some("c1"), Packet::Pingresp, "Sending PINGRESP to c1"),
             (Some("c1"), disconnect, "Sending DISCONNECT to c1 (rc135)"),
         ] {
-            assert_eq!(lines(|log| sending(log, client, &peer, &packet, 9)), [line]);
+            assert_eq!(said(client, &packet, Version::V5), [line]);
         }
     }
 }

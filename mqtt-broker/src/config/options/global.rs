@@ -202,9 +202,10 @@ pub(super) static ROWS: &[ConfigOption] = &[
     row(
         "max_queued_messages",
         Broker(Limit(|globals, limit| {
-            globals.rules.max_queued_messages = limit
+            globals.rules.max_queued_messages = limit;
+            globals.rules.max_queued_messages_is_set = true;
         })),
-        "1000",
+        "1000; 65536 while the client is connected",
         "Messages waiting for one client, above those in flight.",
     ),
     row(

@@ -180,6 +180,7 @@ fn values_arrive_where_they_belong() {
         max_packet_size: NonZeroU32::new(64).unwrap(),
         max_queued_bytes: NonZeroU64::new(8),
         max_queued_messages: None,
+        max_queued_messages_is_set: true,
         message_size_limit: NonZeroU32::new(6),
         global_max_clients: NonZeroU32::new(7),
         global_max_connections: NonZeroU32::new(8),

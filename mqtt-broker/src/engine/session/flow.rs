@@ -12,6 +12,9 @@ use crate::engine::envelope::Message;
 use crate::engine::limits::Settings;
 use crate::engine::routing::local::Extra;
 
+/// Payload bytes up to which a connected client may be behind by more than `max_queued_messages`.
+const CATCHING_UP_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// A message for one client, at rest: a reference to the shared block and what is its own.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -74,10 +77,13 @@ impl Flow {
     /// Whether one more message may wait. As in Mosquitto the byte limit looks at what waits
     /// already, so one message may exceed it.
     #[must_use]
-    pub fn may_queue(&self, settings: &Settings) -> bool {
-        settings
-            .max_queued_messages
-            .is_none_or(|most| self.queue.len() < most as usize)
+    pub fn may_queue(&self, settings: &Settings, connected: bool) -> bool {
+        let waiting = self.queue.len();
+        let has_room = |most: Option<u32>| most.is_none_or(|most| waiting < most as usize);
+        let catching_up = connected
+            && self.queued_bytes < CATCHING_UP_BYTES_MAX
+            && has_room(settings.max_queued_messages_connected);
+        (has_room(settings.max_queued_messages) || catching_up)
             && settings
                 .max_queued_bytes
                 .is_none_or(|most| self.queued_bytes < most)

@@ -115,6 +115,9 @@ pub struct Held {
     pub bytes: u64,
 }
 
+/// QoS 2 messages that a 3.x client may have open; 5.0 is told `max_inflight_messages`.
+pub const HELD_MESSAGES_MAX: NonZeroU16 = NonZeroU16::new(8192).expect("is not zero");
+
 /// Bytes a client may have held between PUBLISH and PUBREL. MQTT 3.x knows no Receive Maximum that
 /// could bound it.
 pub const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -46,7 +46,7 @@ impl Shard {
         });
         let mut admitted = match examined {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse_client(now, id, connect.client_id, refusal, sink),
+            Err(refusal) => return self.refuse_client(id, connect.client_id, refusal, sink),
         };
         admitted.internal = internal;
         admitted.unread = behind.to_vec();
@@ -56,7 +56,7 @@ impl Shard {
             Admission::Allow => self.let_in(now, id, admitted, sink),
             Admission::Deny => {
                 let refusal = Refusal::Connack(ReasonCode::NotAuthorized);
-                self.refuse_client(now, id, &admitted.client_id, refusal, sink);
+                self.refuse_client(id, &admitted.client_id, refusal, sink);
             }
             Admission::Verify { hash } => {
                 let password: Box<[u8]> = connect.password.unwrap_or_default().into();
@@ -101,7 +101,7 @@ impl Shard {
             Verdict::Deny => ReasonCode::NotAuthorized,
             Verdict::Overloaded => ReasonCode::QuotaExceeded,
         };
-        self.refuse_client(now, id, &admitted.client_id, Refusal::Connack(reason), sink);
+        self.refuse_client(id, &admitted.client_id, Refusal::Connack(reason), sink);
     }
 
     /// The client is who it says: it goes to the shard where its session lives.
@@ -124,54 +124,41 @@ impl Shard {
     /// Answers a CONNECT that is refused, and closes.
     fn refuse_client<S: Sink>(
         &mut self,
-        now: Now,
         id: ConnectionId,
         client_id: &str,
         refusal: Refusal,
         sink: &mut S,
     ) {
         let known = Some(client_id).filter(|client_id| !client_id.is_empty());
+        if let Refusal::Connack(reason) = refusal {
+            let version = self.version_of(id);
+            let connack = Packet::Connack(Connack {
+                session_present: false,
+                reason,
+                properties: Properties::EMPTY,
+            });
+            self.tell_sending(id, version, known, &connack, sink);
+            self.append(id, version, &connack, sink);
+        }
         let cause = Cause::Refused(refusal.reason());
-        let internal = self.connections.get(place(id)).is_some_and(|c| c.internal);
-        if !internal {
+        if !self.is_internal(id) {
             sink.tell(Event::Disconnected {
                 connection: id,
                 client_id: known,
                 cause,
             });
         }
-        self.answer_refused(now, id, refusal, sink);
+        self.forget(id);
+        sink.close(id);
     }
 
     pub(super) fn refuse_admission<S: Sink>(
         &mut self,
-        now: Now,
         id: ConnectionId,
         refusal: Refusal,
         sink: &mut S,
     ) {
-        self.refuse_client(now, id, "", refusal, sink);
-    }
-
-    fn answer_refused<S: Sink>(
-        &mut self,
-        _now: Now,
-        id: ConnectionId,
-        refusal: Refusal,
-        sink: &mut S,
-    ) {
-        if let Refusal::Connack(reason) = refusal {
-            let version = self.version_of(id);
-            let properties = Properties::EMPTY;
-            let connack = Connack {
-                session_present: false,
-                reason,
-                properties,
-            };
-            self.send(id, version, &Packet::Connack(connack), sink);
-        }
-        self.forget(id);
-        sink.close(id);
+        self.refuse_client(id, "", refusal, sink);
     }
 
     /// Takes a connection off the books.

@@ -58,7 +58,7 @@ impl Shard {
             } else {
                 Refusal::Close(ReasonCode::ServerBusy)
             };
-            self.refuse_admission(now, id, refusal, sink);
+            self.refuse_admission(id, refusal, sink);
             return;
         }
         let session = resumed.unwrap_or_else(|| self.new_session(&admitted));
@@ -66,8 +66,9 @@ impl Shard {
             tell_connected(id, &admitted, sink);
         }
         let connack = connack(&admitted, &properties, resumed.is_some());
-        self.send(id, admitted.version, &connack, sink);
+        let version = admitted.version;
         self.bind(now, id, session, *admitted);
+        self.send(id, version, &connack, sink);
         // The settings may have changed since the client was let in.
         self.check_one(now, session.index, id, sink);
         if self.connection_of(session) != Some(id) {
@@ -181,7 +182,9 @@ impl Shard {
     fn connack_properties(&self, admitted: &Admitted) -> PropertiesBuf {
         let mut properties = PropertiesBuf::new();
         let rules = self.settings.listeners.get(usize::from(admitted.listener));
-        let Some(rules) = rules.filter(|_| admitted.version.is_v5()) else {
+        // The limits of the listeners do not bind the broker itself.
+        let told = admitted.version.is_v5() && !admitted.internal;
+        let Some(rules) = rules.filter(|_| told) else {
             return properties;
         };
         if admitted.expiry_capped
@@ -227,11 +230,7 @@ impl Shard {
         });
         let outbound = outbound.min(admitted.topic_alias_maximum);
         let v5 = admitted.version.is_v5();
-        let held = if v5 {
-            self.settings.max_inflight_messages
-        } else {
-            NonZeroU16::MAX
-        };
+        let held = self.receive_maximum(admitted.version, admitted.internal);
         if let Some(state) = self.sessions.get_mut(key(session)) {
             state.user_name = admitted.user_name;
             state.expiry = admitted.expiry;

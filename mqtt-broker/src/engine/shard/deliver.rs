@@ -275,7 +275,7 @@ impl Shard {
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));
-        if !flow.may_queue(&self.settings) {
+        if !flow.may_queue(&self.settings, state.online.is_some()) {
             self.tally.publishes_dropped += 1;
             if !std::mem::replace(&mut flow.dropping, true) {
                 sink.tell(Event::MessagesDropped {
@@ -587,6 +587,7 @@ fn tell_sending<S: Sink>(
         payload: view.payload,
     });
     sink.tell(Event::Sending {
+        version: online.version,
         client_id: Some(&session.client_id),
         connection: online.connection,
         packet: &packet,

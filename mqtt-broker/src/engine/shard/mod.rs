@@ -20,6 +20,7 @@ mod subscribe;
 mod tests;
 
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ use super::routing::cache::{MatchCache, Stamp};
 use super::routing::filter_map::hasher;
 use super::routing::groups::Groups;
 use super::routing::local::{LocalIndex, Match};
-use super::session::Session;
+use super::session::{HELD_MESSAGES_MAX, Session};
 use super::sink::{Reading, Sink, Verdict};
 use super::slab::{Place, Slab};
 use super::wheel::Wheel;
@@ -289,7 +290,7 @@ impl Shard {
         ShardId((self.hasher.hash_one(key) % u64::from(self.commons.shards)) as u16)
     }
 
-    /// Sends a packet other than PUBLISH.
+    /// Sends a packet other than PUBLISH to a client that has a session.
     fn send<S: Sink>(
         &mut self,
         connection: ConnectionId,
@@ -297,21 +298,42 @@ impl Shard {
         packet: &Packet<'_>,
         sink: &mut S,
     ) {
-        let from = self.connections.get(place(connection));
-        let internal = from.is_some_and(|connection| connection.internal);
-        if self.settings.trace && !internal {
-            let session = self
-                .session_of(connection)
-                .and_then(|id| self.sessions.get(key(id)));
-            let client_id = session.map(|session| &*session.client_id);
+        if self.settings.trace {
+            let session = self.session_of(connection);
+            let state = session.and_then(|id| self.sessions.get(key(id)));
+            let client_id = state.map(|state| &*state.client_id);
+            self.tell_sending(connection, version, client_id, packet, sink);
+        }
+        self.append(connection, version, packet, sink);
+    }
+
+    fn tell_sending<S: Sink>(
+        &self,
+        connection: ConnectionId,
+        version: Version,
+        client_id: Option<&str>,
+        packet: &Packet<'_>,
+        sink: &mut S,
+    ) {
+        if self.settings.trace && !self.is_internal(connection) {
             sink.tell(Event::Sending {
                 client_id,
                 connection,
+                version,
                 packet,
                 payload_len: 0,
             });
         }
-        self.tally.packets_sent += u64::from(!internal);
+    }
+
+    fn append<S: Sink>(
+        &mut self,
+        connection: ConnectionId,
+        version: Version,
+        packet: &Packet<'_>,
+        sink: &mut S,
+    ) {
+        self.tally.packets_sent += u64::from(!self.is_internal(connection));
         let out = sink.out(connection);
         out.append(|out| packet.encode(version, out));
         if out.is_full() {
@@ -321,6 +343,22 @@ impl Shard {
             if let Some(state) = self.connections.get_mut(place(connection)) {
                 state.paused = true;
             }
+        }
+    }
+
+    /// Whether a connection is one of the broker's own.
+    fn is_internal(&self, connection: ConnectionId) -> bool {
+        let state = self.connections.get(place(connection));
+        state.is_some_and(|state| state.internal)
+    }
+
+    /// QoS 2 messages that a client may have open towards us. 3.x is told no number, so theirs only
+    /// bounds what looking one up costs.
+    fn receive_maximum(&self, version: Version, internal: bool) -> NonZeroU16 {
+        match version {
+            _ if internal => NonZeroU16::MAX,
+            Version::V5 => self.settings.max_inflight_messages,
+            Version::V31 | Version::V311 => HELD_MESSAGES_MAX,
         }
     }
 

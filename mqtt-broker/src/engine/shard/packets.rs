@@ -168,7 +168,7 @@ impl Shard {
                 if let Some(connection) = self.connections.get_mut(place(id)) {
                     connection.version = mqtt_codec::Version::V5;
                 }
-                self.refuse_admission(now, id, Refusal::Connack(reason), sink);
+                self.refuse_admission(id, Refusal::Connack(reason), sink);
             }
         }
     }

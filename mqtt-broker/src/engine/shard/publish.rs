@@ -1,6 +1,5 @@
 //! PUBLISH from a client (MQTT 5, 3.3): what may refuse it, then where it goes.
 
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 use mqtt_codec::{Ack, Packet, PacketId, Properties, Publish, QoS, ReasonCode, TopicName};
@@ -14,7 +13,7 @@ use crate::engine::envelope::{Message, MessageHead, MessageView};
 use crate::engine::event::Event;
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::lobby::connect::{forward, is_forwarded};
-use crate::engine::session::{HELD_BYTES_MAX, Held};
+use crate::engine::session::{HELD_BYTES_MAX, Held, Session};
 use crate::engine::sink::Sink;
 
 /// How far a message is to go.
@@ -78,7 +77,7 @@ impl Shard {
         let Some(publisher) = self.sessions.get(key(session)) else {
             return Next::Nothing;
         };
-        if let Some((reason, detail)) = self.forbidden(publisher.listener, publish, topic) {
+        if let Some((reason, detail)) = self.forbidden(publisher, publish, topic) {
             self.refuse(now, id, reason, &detail, sink);
             return Next::Nothing;
         }
@@ -132,11 +131,14 @@ impl Shard {
     /// Faults that end the connection.
     fn forbidden(
         &self,
-        listener: u16,
+        publisher: &Session,
         publish: &Publish<'_>,
         topic: TopicName<'_>,
     ) -> Option<(ReasonCode, &'static str)> {
-        let rules = self.settings.listeners.get(usize::from(listener));
+        if publisher.internal {
+            return None;
+        }
+        let rules = self.settings.listeners.get(usize::from(publisher.listener));
         if rules.is_some_and(|rules| publish.qos > rules.max_qos) {
             return Some((ReasonCode::QosNotSupported, "PUBLISH above the maximum QoS"));
         }
@@ -189,12 +191,7 @@ impl Shard {
         view: &MessageView<'_>,
         sink: &mut S,
     ) -> Next {
-        let version = self.version_of(id);
-        let most = if version.is_v5() {
-            self.settings.max_inflight_messages
-        } else {
-            NonZeroU16::MAX
-        };
+        let most = self.receive_maximum(self.version_of(id), self.is_internal(id));
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return Next::Nothing;
         };

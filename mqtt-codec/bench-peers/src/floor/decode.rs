@@ -258,5 +258,6 @@ fn string<'a>(body: &mut &'a [u8]) -> Option<&'a str> {
 
 #[inline(always)]
 fn has_wildcard(text: &str) -> bool {
-    text.bytes().fold(false, |found, byte| found | matches!(byte, b'+' | b'#'))
+    text.bytes()
+        .fold(false, |found, byte| found | matches!(byte, b'+' | b'#'))
 }

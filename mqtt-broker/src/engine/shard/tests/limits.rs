@@ -184,6 +184,62 @@ fn what_the_broker_does_not_allow_is_refused_with_its_own_code() {
 }
 
 #[test]
+fn the_broker_itself_is_bound_by_no_limit_of_its_listeners() {
+    let mut limited = settings();
+    limited.retain_available = false;
+    limited.max_packet_size = NonZeroU32::new(40).unwrap();
+    limited.max_inflight_messages = NonZeroU16::new(1).unwrap();
+    limited.listeners[0].max_qos = QoS::AtMostOnce;
+    let mut world = World::with(1, limited);
+    let subscriber = world.join("subscriber", &How::default());
+    assert_eq!(world.subscribe(subscriber, "$SYS/#", 2), ["SUBACK [00]"]);
+    let own = world.join(
+        "own",
+        &How {
+            internal: true,
+            ..How::default()
+        },
+    );
+    for id in 1..=3 {
+        let mut bytes = vec![0x35, 55, 0, 4];
+        bytes.extend_from_slice(b"$SYS");
+        bytes.extend_from_slice(&[0, id, 0]);
+        bytes.resize(57, b'x');
+        world.send_bytes(own, &bytes);
+    }
+    assert_eq!(
+        world.lines(own),
+        ["PUBREC 1 Success", "PUBREC 2 Success", "PUBREC 3 Success"]
+    );
+    world.ack(own, Packet::Pubrel, 1);
+    assert_eq!(world.lines(subscriber).len(), 1);
+}
+
+#[test]
+fn a_connected_client_may_be_further_behind_where_nobody_set_a_limit() {
+    let mut lenient = settings();
+    lenient.max_queued_messages = Some(5);
+    lenient.max_queued_messages_connected = Some(50);
+    let mut world = World::with(1, lenient);
+    let publisher = world.join("publisher", &How::default());
+    let subscriber = world.join("subscriber", &How::kept());
+    world.subscribe(subscriber, "t", 1);
+    for _ in 0..100 {
+        world.publish(publisher, "t", 1, "x");
+    }
+    // 20 in flight, 50 waiting.
+    for id in 1..=70 {
+        world.ack(subscriber, Packet::Puback, id);
+    }
+    assert_eq!(world.lines(subscriber).len(), 70);
+    world.cut(subscriber);
+    for _ in 0..100 {
+        world.publish(publisher, "t", 1, "x");
+    }
+    assert_eq!(world.connect_all("subscriber", &How::kept()).1.len(), 1 + 5);
+}
+
+#[test]
 fn a_subscription_is_granted_no_more_than_the_maximum_qos() {
     let mut limited = settings();
     limited.listeners[0].max_qos = QoS::AtLeastOnce;

@@ -123,6 +123,7 @@ pub(super) fn settings() -> Settings {
         max_inflight_messages: NonZeroU16::new(20).unwrap(),
         max_inflight_bytes: None,
         max_queued_messages: Some(1000),
+        max_queued_messages_connected: Some(1000),
         max_queued_bytes: None,
         max_packet_size: NonZeroU32::new(2_000_000).unwrap(),
         message_size_limit: None,
@@ -151,6 +152,8 @@ pub(super) struct How<'a> {
     pub(super) will_properties: Vec<Property<'a>>,
     pub(super) will_retain: bool,
     pub(super) user: Option<(&'a str, &'a str)>,
+    /// One of the broker's own.
+    pub(super) internal: bool,
 }
 
 impl Default for How<'_> {
@@ -164,6 +167,7 @@ impl Default for How<'_> {
             will_properties: Vec::new(),
             will_retain: false,
             user: None,
+            internal: false,
         }
     }
 }
@@ -211,11 +215,15 @@ impl World {
 
     /// Opens a connection at one of the shards.
     pub(super) fn open(&mut self) -> Client {
+        self.open_as(false)
+    }
+
+    fn open_as(&mut self, internal: bool) -> Client {
         let shard = self.clients.len() % self.shards.len();
         let connection = self.new_id();
         let peer = Peer {
             listener: 0,
-            internal: false,
+            internal,
         };
         self.shards[shard].handle_opened(self.now, connection, peer, &mut self.sinks[shard]);
         let at = (shard, connection);
@@ -230,7 +238,7 @@ impl World {
 
     /// Connects, and gives the CONNACK's line.
     pub(super) fn connect(&mut self, client_id: &str, how: &How<'_>) -> (Client, String) {
-        let client = self.open();
+        let client = self.open_as(how.internal);
         self.clients[client].version = how.version;
         let properties = block(&how.properties);
         let will_properties = block(&how.will_properties);
