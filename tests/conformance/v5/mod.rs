@@ -1,1 +1,31 @@
-//! Statements of this version, a file a section.
+//! Version 5.0: a test for each statement that shows on the wire of a broker, a file for each
+//! section of the standard.
+
+mod client;
+mod packets;
+
+mod acks;
+mod alias;
+mod auth;
+mod connack;
+mod connect;
+mod disconnect;
+mod errors;
+mod expiry;
+mod flow;
+mod headers;
+mod keep_alive;
+mod overlap;
+mod packet_size;
+mod properties;
+mod publish;
+mod qos1;
+mod qos2;
+mod retained;
+mod session;
+mod shared;
+mod strings;
+mod subscribe;
+mod topics;
+mod unsubscribe;
+mod will;
