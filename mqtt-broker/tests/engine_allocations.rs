@@ -14,22 +14,18 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::IoSlice;
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use mqtt_broker::auth::{Authenticator, Policy};
 use mqtt_broker::engine::commons::Commons;
 use mqtt_broker::engine::event::Event;
 use mqtt_broker::engine::ids::{ConnectionId, ShardId};
 use mqtt_broker::engine::letter::Batch;
-use mqtt_broker::engine::limits::{ListenerSettings, Settings, Versions};
+use mqtt_broker::engine::limits::{ListenerSettings, Settings};
 use mqtt_broker::engine::lobby::Admitted;
 use mqtt_broker::engine::out_queue::{OutQueue, Pending};
 use mqtt_broker::engine::shard::{Peer, Shard};
 use mqtt_broker::engine::sink::{Question, Reading, Sink};
-use mqtt_codec::QoS;
 use mqtt_session::time::{Instant, Now, UnixTime};
 
 struct Counting;
@@ -103,39 +99,13 @@ impl Sockets {
 }
 
 fn settings() -> Settings {
+    let listener = ListenerSettings {
+        allow_anonymous: true,
+        ..ListenerSettings::default()
+    };
     Settings {
-        listeners: vec![ListenerSettings {
-            authenticator: Arc::new(Authenticator::default()),
-            allow_anonymous: true,
-            versions: Versions::ALL,
-            max_qos: QoS::ExactlyOnce,
-            max_topic_alias: 10,
-            max_topic_alias_broker: 10,
-            auto_id_prefix: "auto-".into(),
-            allow_zero_length_clientid: true,
-            use_username_as_clientid: false,
-            clientid_prefixes: None,
-        }],
-        policy: Arc::new(Policy::new()),
-        max_inflight_messages: NonZeroU16::new(20).unwrap(),
-        max_inflight_bytes: None,
-        max_queued_messages: Some(1000),
-        max_queued_messages_connected: Some(1000),
-        max_queued_bytes: None,
-        max_packet_size: NonZeroU32::new(2_000_000).unwrap(),
-        message_size_limit: None,
-        max_keepalive: None,
-        persistent_client_expiration: None,
-        queue_qos0_messages: false,
-        retain_available: true,
-        upgrade_outgoing_qos: false,
-        allow_duplicate_messages: false,
-        global_max_clients: None,
-        connect_timeout: Duration::from_secs(10),
-        topic_slashes_max: 200,
-        subscriptions_max: 1000,
-        retain_expiry_interval: None,
-        trace: false,
+        listeners: vec![listener],
+        ..Settings::default()
     }
 }
 

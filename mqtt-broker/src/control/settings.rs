@@ -2,22 +2,11 @@
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::password_files::{PasswordFileFailure, PasswordFiles};
 use crate::auth::{Authenticator, Policy};
 use crate::config::{Config, Listener, LogTypes};
 use crate::engine::limits::{ListenerSettings, Settings, Versions};
-
-/// How long a connection may take to its CONNECT: one and a half times a keep alive of 20 s.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// Messages waiting for a client that is connected, where the configuration says nothing.
-const CATCHING_UP_MESSAGES_MAX: u32 = 65_536;
-/// `/` in a topic name or filter, as in the original.
-const TOPIC_SLASHES_MAX: usize = 200;
-/// Subscriptions of one session. Nobody has that many; without a bound one client could have all
-/// the memory.
-const SUBSCRIPTIONS_MAX: usize = 100_000;
 
 /// What the engine is told; reads the password files.
 ///
@@ -28,6 +17,7 @@ pub fn engine_settings(
     files: &mut PasswordFiles<'_>,
 ) -> Result<Settings, PasswordFileFailure> {
     let rules = &config.rules;
+    let defaults = Settings::default();
     let listeners = config
         .listeners
         .iter()
@@ -41,7 +31,7 @@ pub fn engine_settings(
         max_queued_messages_connected: if rules.max_queued_messages_is_set {
             rules.max_queued_messages.map(NonZeroU32::get)
         } else {
-            Some(CATCHING_UP_MESSAGES_MAX)
+            defaults.max_queued_messages_connected
         },
         max_queued_bytes: rules.max_queued_bytes.map(NonZeroU64::get),
         max_packet_size: rules.max_packet_size,
@@ -53,11 +43,10 @@ pub fn engine_settings(
         upgrade_outgoing_qos: rules.upgrade_outgoing_qos,
         allow_duplicate_messages: rules.allow_duplicate_messages.unwrap_or(false),
         global_max_clients: rules.global_max_clients.map(NonZeroU32::get),
-        connect_timeout: CONNECT_TIMEOUT,
-        topic_slashes_max: TOPIC_SLASHES_MAX,
-        subscriptions_max: SUBSCRIPTIONS_MAX,
         retain_expiry_interval: rules.retain_expiry_interval,
         trace: config.log.types.contains(LogTypes::DEBUG),
+        // What no option says.
+        ..defaults
     })
 }
 
@@ -96,6 +85,7 @@ pub(super) mod tests {
     use std::io;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
+    use std::time::Duration;
 
     use mqtt_codec::QoS;
 

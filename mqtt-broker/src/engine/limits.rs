@@ -95,6 +95,55 @@ pub struct ListenerSettings {
     pub clientid_prefixes: Option<Box<str>>,
 }
 
+/// What holds where the configuration says nothing, for one listener that lets in nobody without a
+/// name.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listeners: vec![ListenerSettings::default()],
+            policy: Arc::default(),
+            max_inflight_messages: const { NonZeroU16::new(20).expect("is not zero") },
+            max_inflight_bytes: None,
+            max_queued_messages: Some(1000),
+            max_queued_messages_connected: Some(65_536),
+            max_queued_bytes: None,
+            max_packet_size: const { NonZeroU32::new(2_000_000).expect("is not zero") },
+            message_size_limit: None,
+            max_keepalive: None,
+            persistent_client_expiration: None,
+            queue_qos0_messages: false,
+            retain_available: true,
+            upgrade_outgoing_qos: false,
+            allow_duplicate_messages: false,
+            global_max_clients: None,
+            // One and a half times a keep alive of 20 s, as in Mosquitto.
+            connect_timeout: Duration::from_secs(30),
+            topic_slashes_max: 200,
+            // Nobody has that many; without a bound one client could have all the memory.
+            subscriptions_max: 100_000,
+            retain_expiry_interval: None,
+            trace: false,
+        }
+    }
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self {
+            authenticator: Arc::default(),
+            allow_anonymous: false,
+            versions: Versions::ALL,
+            max_qos: QoS::ExactlyOnce,
+            max_topic_alias: 10,
+            max_topic_alias_broker: 10,
+            auto_id_prefix: "auto-".into(),
+            allow_zero_length_clientid: true,
+            use_username_as_clientid: false,
+            clientid_prefixes: None,
+        }
+    }
+}
+
 /// A set of protocol versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versions {

@@ -2,16 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mqtt_codec::QoS;
-
 use super::*;
-use crate::auth::Policy;
 use crate::engine::event::Event;
-use crate::engine::limits::{ListenerSettings, Versions};
+use crate::engine::limits::ListenerSettings;
 
 /// Long enough for the slowest machine; a test that gets here has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -40,39 +36,15 @@ impl Observer for Told {
 }
 
 fn settings() -> Settings {
+    let listener = ListenerSettings {
+        allow_anonymous: true,
+        ..ListenerSettings::default()
+    };
     Settings {
-        listeners: vec![ListenerSettings {
-            authenticator: Arc::default(),
-            allow_anonymous: true,
-            versions: Versions::ALL,
-            max_qos: QoS::ExactlyOnce,
-            max_topic_alias: 10,
-            max_topic_alias_broker: 10,
-            auto_id_prefix: "auto-".into(),
-            allow_zero_length_clientid: true,
-            use_username_as_clientid: false,
-            clientid_prefixes: None,
-        }],
-        policy: Arc::new(Policy::default()),
-        max_inflight_messages: NonZeroU16::new(20).unwrap(),
-        max_inflight_bytes: None,
+        listeners: vec![listener],
         max_queued_messages: None,
         max_queued_messages_connected: None,
-        max_queued_bytes: None,
-        max_packet_size: NonZeroU32::new(2_000_000).unwrap(),
-        message_size_limit: None,
-        max_keepalive: None,
-        persistent_client_expiration: None,
-        queue_qos0_messages: false,
-        retain_available: true,
-        upgrade_outgoing_qos: false,
-        allow_duplicate_messages: false,
-        global_max_clients: None,
-        connect_timeout: Duration::from_secs(30),
-        topic_slashes_max: 200,
-        subscriptions_max: 1000,
-        retain_expiry_interval: None,
-        trace: false,
+        ..Settings::default()
     }
 }
 

@@ -2,7 +2,6 @@
 //! is moved, and what shards post is delivered when the world settles.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,11 @@ use mqtt_codec::{
 use mqtt_session::time::{Instant, Now, UnixTime};
 
 use super::super::{Peer, Shard};
-use crate::auth::{Authenticator, Policy};
 use crate::engine::commons::Commons;
 use crate::engine::event::{Cause, Event};
 use crate::engine::ids::{ConnectionId, ShardId};
 use crate::engine::letter::Batch;
-use crate::engine::limits::{ListenerSettings, Settings, Versions};
+use crate::engine::limits::{ListenerSettings, Settings};
 use crate::engine::lobby::Admitted;
 use crate::engine::out_queue::OutQueue;
 use crate::engine::sink::{Question, Reading, Sink, Verdict};
@@ -106,39 +104,14 @@ impl Sink for TestSink {
 
 pub(super) fn settings() -> Settings {
     let listener = ListenerSettings {
-        authenticator: Arc::new(Authenticator::default()),
         allow_anonymous: true,
-        versions: Versions::ALL,
-        max_qos: QoS::ExactlyOnce,
-        max_topic_alias: 10,
-        max_topic_alias_broker: 10,
-        auto_id_prefix: "auto-".into(),
-        allow_zero_length_clientid: true,
-        use_username_as_clientid: false,
-        clientid_prefixes: None,
+        ..ListenerSettings::default()
     };
     Settings {
         listeners: vec![listener],
-        policy: Arc::new(Policy::new()),
-        max_inflight_messages: NonZeroU16::new(20).unwrap(),
-        max_inflight_bytes: None,
-        max_queued_messages: Some(1000),
         max_queued_messages_connected: Some(1000),
-        max_queued_bytes: None,
-        max_packet_size: NonZeroU32::new(2_000_000).unwrap(),
-        message_size_limit: None,
-        max_keepalive: None,
-        persistent_client_expiration: None,
-        queue_qos0_messages: false,
-        retain_available: true,
-        upgrade_outgoing_qos: false,
-        allow_duplicate_messages: false,
-        global_max_clients: None,
         connect_timeout: Duration::from_secs(10),
-        topic_slashes_max: 200,
-        subscriptions_max: 100_000,
-        retain_expiry_interval: None,
-        trace: false,
+        ..Settings::default()
     }
 }
 
