@@ -5,9 +5,11 @@
 
 use std::io::{Stdin, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{self, SigSet, Signal};
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use nix::unistd::Pid;
 
 use crate::failure::Failure;
 
@@ -46,6 +48,7 @@ fn end_by(signal: Signal) {
     let exit_code = match &*state {
         State::Prompting(terminal) => {
             if let Some(terminal) = terminal {
+                wait_for_the_reader();
                 restore(terminal);
                 // The line of the prompt; if stdout is gone, so is the line.
                 let _ = std::io::stdout().write_all(b"\n");
@@ -56,6 +59,29 @@ fn end_by(signal: Signal) {
     };
     *state = State::Working;
     std::process::exit(exit_code)
+}
+
+/// Ctrl-C was typed while the terminal passed it on as a character: the signal it stands for goes to
+/// the program, and with it the end.
+pub(crate) fn interrupt() -> ! {
+    // Whoever may not signal itself ends without restoring more than its own terminal.
+    let _ = signal::kill(Pid::this(), Signal::SIGINT);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// The reader of a password sets the terminal up right behind the prompt. Restoring it before that
+/// would be in vain, so the end waits a moment for it.
+fn wait_for_the_reader() {
+    for _ in 0..100 {
+        let set_up = termios::tcgetattr(std::io::stdin())
+            .is_ok_and(|now| !now.local_flags.contains(LocalFlags::ISIG));
+        if set_up {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// While this lives, no signal ends the program.

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 
 use crate::failure::{Failure, reason, written};
-use crate::interrupt::Prompting;
+use crate::interrupt::{Prompting, interrupt};
 use crate::secret::Secret;
 
 /// Longest password that can be entered, in bytes; that of the original.
@@ -41,7 +41,7 @@ fn ask(prompt: &str, prompting: &Prompting, out: &mut impl Write) -> Result<Secr
     password
 }
 
-/// A line that is typed and not shown. Ctrl-C raises SIGINT, which ends the program.
+/// A line that is typed and not shown.
 fn read_terminal() -> Result<Secret, Failure> {
     let quiet = rpassword::ConfigBuilder::new()
         .input_file_path("/dev/stdin")
@@ -50,10 +50,7 @@ fn read_terminal() -> Result<Secret, Failure> {
     let typed = match rpassword::read_password_with_config(quiet) {
         Ok(typed) => typed,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => String::new(),
-        // The thread that waits for signals ends the program any moment.
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => loop {
-            std::thread::park();
-        },
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => interrupt(),
         Err(error) => return Err(unreadable(&error)),
     };
     accepted(Secret::new(typed.into_bytes()))

@@ -169,6 +169,17 @@ fn an_interrupt_at_a_prompt_restores_the_terminal_and_exits_with_0() {
     }
 }
 
+#[test]
+fn ctrl_c_at_a_prompt_ends_the_program_as_an_interrupt_does() {
+    let folder = Folder::new();
+    let mut terminal = Terminal::start(&folder, &["-c", "new", "u"]);
+    terminal.wait_for("Password: ");
+    terminal.keyboard.write_all(b"half\x03").unwrap();
+    assert_eq!(terminal.exit_code(), Some(0));
+    assert!(terminal.echoes());
+    assert!(folder.names().is_empty());
+}
+
 #[cfg(target_os = "linux")]
 /// Whether the program has got as far as to hold signals back.
 fn watches_for_signals(program: &Child) -> bool {
