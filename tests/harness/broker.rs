@@ -146,14 +146,23 @@ impl Setup {
     }
 }
 
+/// Looks at a broker that answers and logs nothing before it counts as ready.
+const LOOKS_WITHOUT_A_WORD: u32 = 60;
+
 /// Waits until the port answers; what the program said, when it ends before.
 fn ready(mut child: Child, log: &Capture, port: u16) -> Result<Child, String> {
+    let mut looks = 0;
     let up = wait_until("the broker accepts connections", || {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            // Somebody else may be listening there: the one we started has to be alive.
-            return Some(child.try_wait().ok().flatten().is_none());
+        if child.try_wait().ok().flatten().is_some() {
+            return Some(false);
         }
-        child.try_wait().ok().flatten().map(|_| false)
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
+            return None;
+        }
+        // Somebody else may be listening there, and ours about to find out: its own word counts.
+        looks += 1;
+        let said_so = log.text().contains(" running");
+        (said_so || looks > LOOKS_WITHOUT_A_WORD).then_some(true)
     });
     if up {
         Ok(child)

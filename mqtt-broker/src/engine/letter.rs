@@ -23,34 +23,9 @@ pub enum Letter {
     },
     /// Publish this message; too large to be copied.
     PublishShared(Message),
-    /// A session joins a shared subscription that this shard looks after, or joins it anew with
-    /// other options.
-    Join {
-        /// The group: `share name` `/` `filter`.
-        group: Box<str>,
-        /// Who joins.
-        member: SessionAddress,
-        /// With what.
-        subscription: GroupSubscription,
-        /// Whether the member is connected.
-        online: bool,
-    },
-    /// A session leaves it.
-    Leave {
-        /// The group.
-        group: Box<str>,
-        /// Who leaves.
-        member: SessionAddress,
-    },
-    /// A member's client came or went.
-    Presence {
-        /// The group.
-        group: Box<str>,
-        /// Which member.
-        member: SessionAddress,
-        /// Whether it is connected now.
-        online: bool,
-    },
+    /// Somebody joined or left a shared subscription that this shard looks after: see
+    /// [`super::commons::membership`].
+    Membership,
     /// A message of a shared subscription for one of this shard's sessions.
     Deliver {
         /// For whom.

@@ -8,6 +8,7 @@ mod hand_client;
 mod packet_bytes;
 
 mod bridge_level;
+mod client_side;
 mod connack;
 mod connect;
 mod credentials;
@@ -26,6 +27,8 @@ mod qos1;
 mod qos2;
 mod retained;
 mod session_state;
+mod shared;
+mod shared_promises;
 mod strings;
 mod suback;
 mod subscribe;

@@ -1,7 +1,11 @@
 //! Version 5.0: a test for each statement that shows on the wire of a broker, a file for each
 //! section of the standard.
+//!
+//! `packets.rs` writes packets by hand, `client.rs` plays a client with them and has the broker
+//! that tests share, `message.rs` takes apart what is delivered.
 
 mod client;
+mod message;
 mod packets;
 
 mod acks;
@@ -9,6 +13,7 @@ mod alias;
 mod auth;
 mod connack;
 mod connect;
+mod connect_properties;
 mod disconnect;
 mod errors;
 mod expiry;
@@ -27,5 +32,6 @@ mod shared;
 mod strings;
 mod subscribe;
 mod topics;
+mod traps;
 mod unsubscribe;
 mod will;

@@ -2,12 +2,14 @@
 
 pub mod counters;
 pub mod interest;
+pub mod membership;
 pub mod retained;
 
 use std::sync::atomic::AtomicU32;
 
 use counters::Counters;
 use interest::Interest;
+use membership::Membership;
 use retained::RetainedStore;
 
 /// Everything that all shards of a broker see.
@@ -17,6 +19,8 @@ pub struct Commons {
     pub shards: u16,
     /// Which shards want which topics.
     pub interest: Interest,
+    /// Who joins and leaves the groups that a shard looks after, by its number.
+    pub memberships: Vec<Membership>,
     /// The retained messages.
     pub retained: RetainedStore,
     /// What each shard counts, by its number.
@@ -41,6 +45,7 @@ impl Commons {
             shards,
             interest: Interest::new(seed),
             retained: RetainedStore::new(seed),
+            memberships: (0..shards).map(|_| Membership::default()).collect(),
             counters: (0..shards).map(|_| Counters::default()).collect(),
             sessions: AtomicU32::new(0),
             seed,

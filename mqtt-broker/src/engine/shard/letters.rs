@@ -27,22 +27,7 @@ impl Shard {
                 Letter::PublishShared(message) => {
                     self.route_message(now, &message, &message.view(), None, Scope::Here, sink);
                 }
-                Letter::Join {
-                    group,
-                    member,
-                    subscription,
-                    online,
-                } => {
-                    self.join_here(&group.into(), member, subscription, online);
-                }
-                Letter::Leave { group, member } => self.leave_here(&group, member),
-                Letter::Presence {
-                    group,
-                    member,
-                    online,
-                } => {
-                    self.groups.set_online(&group, member, online);
-                }
+                Letter::Membership => self.take_in_members(),
                 Letter::Deliver {
                     member,
                     group,

@@ -365,6 +365,9 @@ impl Shard {
     /// Everybody who wants a topic.
     fn lookup(&mut self, topic: TopicName<'_>) -> Rc<Match> {
         let alone = self.commons.shards == 1;
+        if !alone {
+            self.take_in_members();
+        }
         let global = if alone {
             0
         } else {

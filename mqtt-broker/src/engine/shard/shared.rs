@@ -8,8 +8,9 @@ use mqtt_session::time::Now;
 
 use super::deliver::{Frames, Outcome, group_of};
 use super::{Shard, key};
+use crate::engine::commons::membership::{Change, What};
 use crate::engine::envelope::{Message, MessageView};
-use crate::engine::ids::{SessionAddress, SessionId};
+use crate::engine::ids::{SessionAddress, SessionId, ShardId};
 use crate::engine::letter::{GroupSubscription, Letter};
 use crate::engine::limits::Settings;
 use crate::engine::routing::groups::{Readiness, terms_of};
@@ -41,27 +42,63 @@ impl Shard {
         let group = group_key(shared);
         let home = self.home_of(&group);
         if self.commons.shards > 1 && !known {
-            // On behalf of the group's shard, and before SUBACK: it may read the letter later than
-            // somebody publishes who knows of the SUBACK.
+            // On behalf of the group's shard, and before SUBACK: who publishes knowing of the SUBACK
+            // has to find it.
             self.commons
                 .interest
                 .enter_group(&shared.filter.as_str().into(), home);
         }
         let member = self.address_of(session);
+        self.tell_group(home, &group, member, What::Join(subscription), sink);
+    }
+
+    /// Tells the shard that looks after a group what one of its members does.
+    fn tell_group<S: Sink>(
+        &mut self,
+        home: ShardId,
+        group: &Arc<str>,
+        member: SessionAddress,
+        what: What,
+        sink: &mut S,
+    ) {
         if home == self.id {
-            self.join_here(&group, member, subscription, true);
-        } else {
-            let group = (&*group).into();
-            sink.outbox(home).push(Letter::Join {
+            self.take_in(group, member, what);
+        } else if let Some(membership) = self.commons.memberships.get(home.index()) {
+            let group = (&**group).into();
+            if membership.write(Change {
                 group,
                 member,
-                subscription,
-                online: true,
-            });
+                what,
+            }) {
+                sink.outbox(home).push(Letter::Membership);
+            }
         }
     }
 
-    pub(super) fn join_here(
+    /// Takes in what members on other shards wrote.
+    pub(super) fn take_in_members(&mut self) {
+        let Some(membership) = self.commons.memberships.get(self.id.index()) else {
+            return;
+        };
+        for Change {
+            group,
+            member,
+            what,
+        } in membership.take()
+        {
+            self.take_in(&group.into(), member, what);
+        }
+    }
+
+    fn take_in(&mut self, group: &Arc<str>, member: SessionAddress, what: What) {
+        match what {
+            What::Join(subscription) => self.join_here(group, member, subscription, true),
+            What::Leave => self.leave_here(group, member),
+            What::Presence(online) => self.groups.set_online(group, member, online),
+        }
+    }
+
+    fn join_here(
         &mut self,
         group: &Arc<str>,
         member: SessionAddress,
@@ -99,17 +136,10 @@ impl Shard {
                 .leave_group(shared.filter.as_str(), home);
         }
         let member = self.address_of(session);
-        if home == self.id {
-            self.leave_here(&group, member);
-        } else {
-            sink.outbox(home).push(Letter::Leave {
-                group: (&*group).into(),
-                member,
-            });
-        }
+        self.tell_group(home, &group, member, What::Leave, sink);
     }
 
-    pub(super) fn leave_here(&mut self, group: &str, member: SessionAddress) {
+    fn leave_here(&mut self, group: &str, member: SessionAddress) {
         let Some(number) = self.groups.leave(group, member) else {
             return;
         };
@@ -132,16 +162,7 @@ impl Shard {
         let member = self.address_of(session);
         for group in shared {
             let home = self.home_of(&group);
-            if home == self.id {
-                self.groups.set_online(&group, member, online);
-            } else {
-                let group = (&*group).into();
-                sink.outbox(home).push(Letter::Presence {
-                    group,
-                    member,
-                    online,
-                });
-            }
+            self.tell_group(home, &group, member, What::Presence(online), sink);
         }
     }
 
@@ -256,6 +277,7 @@ impl Shard {
             });
             return;
         }
+        self.take_in_members();
         let Some(number) = self.groups.number(group) else {
             return;
         };
