@@ -119,12 +119,6 @@ impl Message {
         Self(Arc::from(scratch.as_slice()))
     }
 
-    /// Takes over a block that [`MessageView::encode`] wrote; `None` if it is not one.
-    #[must_use]
-    pub fn from_block(block: &[u8]) -> Option<Self> {
-        parse(block).map(|_| Self(Arc::from(block)))
-    }
-
     /// The whole block.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -228,10 +222,7 @@ pub(crate) mod tests {
         );
         assert_eq!(&message.bytes()[message.payload_range()], b"payload");
         for cut in 0..message.bytes().len() - 7 {
-            assert!(
-                Message::from_block(&message.bytes()[..cut]).is_none(),
-                "cut at {cut}"
-            );
+            assert!(parse(&message.bytes()[..cut]).is_none(), "cut at {cut}");
         }
     }
 

@@ -160,6 +160,4 @@ pub enum Cause {
     NoLongerAuthorised,
     /// The broker is stopping.
     ShuttingDown,
-    /// The peer did not read what was sent to it until its time was over.
-    WriteTimeout,
 }

@@ -131,12 +131,6 @@ impl OutQueue {
         room
     }
 
-    /// Whether the shard waits for [`Self::take_room`].
-    #[must_use]
-    pub fn wants_room(&self) -> bool {
-        self.room_wanted
-    }
-
     /// The bytes to send if they lie in one piece, as they nearly always do.
     #[must_use]
     pub fn as_single(&self) -> Option<&[u8]> {

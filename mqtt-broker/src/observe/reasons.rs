@@ -29,7 +29,7 @@ pub(super) fn farewell(cause: Cause) -> Farewell {
             Errno::ECONNRESET => "connection closed by client",
             error => error.desc(),
         },
-        Cause::ConnectTimeout | Cause::KeepAliveTimeout | Cause::WriteTimeout => "exceeded timeout",
+        Cause::ConnectTimeout | Cause::KeepAliveTimeout => "exceeded timeout",
         Cause::BadConnect => "protocol error",
         Cause::TakenOver => "session taken over",
         Cause::Refused(reason) => return Farewell::Because(words(reason)),
@@ -81,7 +81,6 @@ mod tests {
             (Cause::SocketError(Errno::EPIPE as i32), Some("Broken pipe")),
             (Cause::ConnectTimeout, Some("exceeded timeout")),
             (Cause::KeepAliveTimeout, Some("exceeded timeout")),
-            (Cause::WriteTimeout, Some("exceeded timeout")),
             (Cause::BadConnect, Some("protocol error")),
             (Cause::TakenOver, Some("session taken over")),
             (

@@ -10,7 +10,7 @@ use super::state::Stage;
 use super::{Shard, place};
 use crate::auth::{Admission, Authenticator};
 use crate::engine::event::{Cause, Event};
-use crate::engine::ids::{ConnectionId, ShardId};
+use crate::engine::ids::ConnectionId;
 use crate::engine::limits::{ListenerSettings, Versions};
 use crate::engine::lobby::Admitted;
 use crate::engine::lobby::connect::{Refusal, examine};
@@ -192,12 +192,6 @@ impl Shard {
                 return id.into();
             }
         }
-    }
-
-    /// Where sessions of a client id live; for tests and for those who look for one.
-    #[must_use]
-    pub fn home_of_client(&self, client_id: &str) -> ShardId {
-        self.home_of(client_id)
     }
 }
 

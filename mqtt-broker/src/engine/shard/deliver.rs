@@ -65,7 +65,7 @@ impl Frames {
     }
 
     /// The message as a block that can wait and be shared; made once.
-    fn message(&mut self, view: &MessageView<'_>, scratch: &mut Vec<u8>) -> Message {
+    pub(super) fn message(&mut self, view: &MessageView<'_>, scratch: &mut Vec<u8>) -> Message {
         self.message
             .get_or_insert_with(|| Message::new(view, scratch))
             .clone()
@@ -441,13 +441,6 @@ impl Shard {
         let outcome = self.deliver(now, session, terms, &message.view(), &mut frames, sink);
         self.frames = frames;
         outcome
-    }
-}
-
-impl Frames {
-    /// The message at rest, for those who pass it on.
-    pub(super) fn message_of(&mut self, view: &MessageView<'_>, scratch: &mut Vec<u8>) -> Message {
-        self.message(view, scratch)
     }
 }
 

@@ -199,7 +199,7 @@ impl Shard {
             };
             let address = member.address;
             if address.shard != self.id {
-                let message = frames.message_of(view, &mut self.scratch);
+                let message = frames.message(view, &mut self.scratch);
                 let subscription = member.subscription;
                 let group = (&*group).into();
                 let letter = Letter::Deliver {
