@@ -26,6 +26,7 @@ use mqtt_broker::engine::lobby::Admitted;
 use mqtt_broker::engine::out_queue::{OutQueue, Pending};
 use mqtt_broker::engine::shard::{Peer, Shard};
 use mqtt_broker::engine::sink::{Question, Reading, Sink};
+use mqtt_broker::engine::store_op::{StoreOp, Ticket, Urgency};
 use mqtt_session::time::{Instant, Now, UnixTime};
 
 struct Counting;
@@ -79,6 +80,9 @@ impl Sink for Sockets {
     fn hand_over(&mut self, _: ConnectionId, _: ShardId, _: Box<Admitted>) {}
     fn outbox(&mut self, _: ShardId) -> &mut Batch {
         &mut self.batch
+    }
+    fn persist(&mut self, _: StoreOp, _: Urgency) -> Ticket {
+        panic!("nothing is durable here")
     }
     fn ask(&mut self, _: ConnectionId, _: Question) {}
     fn tell(&mut self, _: Event<'_>) {}

@@ -52,6 +52,17 @@ enum State<M> {
     Released,
 }
 
+/// A delivery that was open before a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopened<M> {
+    /// QoS 1 that waits for PUBACK.
+    Qos1(M),
+    /// QoS 2 that waits for PUBREC.
+    Qos2(M),
+    /// QoS 2 that waits for PUBCOMP.
+    Pubrel,
+}
+
 /// What an open delivery waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -180,6 +191,39 @@ impl<M> Outbound<M> {
             },
         );
         packet_id
+    }
+
+    /// Opens a delivery again that a former process had open: it is sent again on the next connection.
+    /// Of two with one id the first stays.
+    pub fn reopen(&mut self, packet_id: PacketId, delivery: Reopened<M>) {
+        if self.open.contains(packet_id) {
+            return;
+        }
+        let state = match delivery {
+            Reopened::Qos1(message) => State::Qos1(message),
+            Reopened::Qos2(message) => State::Qos2(message),
+            Reopened::Pubrel => State::Released,
+        };
+        self.open.push(
+            packet_id,
+            Delivery {
+                state,
+                holds_slot: false,
+                resend: true,
+            },
+        );
+        self.resend_left = self.open.len();
+        self.last_id = packet_id;
+    }
+
+    /// The message of a delivery that the peer has not taken over.
+    #[must_use]
+    pub fn message(&self, packet_id: PacketId) -> Option<&M> {
+        let (_, delivery) = self.open.at(self.open.position(packet_id)?)?;
+        match &delivery.state {
+            State::Qos1(message) | State::Qos2(message) => Some(message),
+            State::Released => None,
+        }
     }
 
     /// The next id that neither a delivery nor `is_taken` uses, for a SUBSCRIBE or UNSUBSCRIBE

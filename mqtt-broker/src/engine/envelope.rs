@@ -107,7 +107,7 @@ impl MessageView<'_> {
 ///
 /// It is an `Arc` also within a shard: a block of its own type for either side would double every
 /// path, and the difference (a few nanoseconds for each queued message) was not measurable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message(Arc<[u8]>);
 
 impl Message {

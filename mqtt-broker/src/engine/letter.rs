@@ -1,9 +1,12 @@
 //! What shards say to each other. Everything for one shard leaves as one batch at the end of a turn.
 
+use std::num::NonZeroU64;
+
 use mqtt_codec::SubscriptionOptions;
 
 use super::envelope::{Message, MessageView};
 use super::ids::SessionAddress;
+use super::store_op::MessageNo;
 
 /// Letters from one shard to another, in the order in which they were written.
 #[derive(Debug, Default)]
@@ -22,7 +25,12 @@ pub enum Letter {
         until: usize,
     },
     /// Publish this message; too large to be copied.
-    PublishShared(Message),
+    PublishShared {
+        /// The message.
+        message: Message,
+        /// See [`Block::owed_to`].
+        owed_to: Option<MessageNo>,
+    },
     /// Somebody joined or left a shared subscription that this shard looks after: see
     /// [`super::commons::membership`].
     Membership,
@@ -36,6 +44,8 @@ pub enum Letter {
         subscription: GroupSubscription,
         /// The message.
         message: Message,
+        /// See [`Block::owed_to`].
+        owed_to: Option<MessageNo>,
     },
     /// The member that was chosen is gone: choose another.
     Redeliver {
@@ -43,7 +53,18 @@ pub enum Letter {
         group: Box<str>,
         /// The message.
         message: Message,
+        /// See [`Block::owed_to`].
+        owed_to: Option<MessageNo>,
     },
+}
+
+/// A small message as it stands in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// The publish in the store to which the reader owes a part, whatever becomes of the message.
+    pub owed_to: Option<MessageNo>,
+    /// The message.
+    pub bytes: &'a [u8],
 }
 
 /// The terms of one member of a shared subscription.
@@ -79,9 +100,11 @@ impl Batch {
     }
 
     /// Writes a message to be published, by copying it.
-    pub fn push_publish(&mut self, view: &MessageView<'_>) {
+    pub fn push_publish(&mut self, view: &MessageView<'_>, owed_to: Option<MessageNo>) {
         let length = u32::try_from(view.encoded_len()).unwrap_or(u32::MAX);
+        let owed_to = owed_to.map_or(0, |number| number.0.get());
         self.blocks.extend_from_slice(&length.to_le_bytes());
+        self.blocks.extend_from_slice(&owed_to.to_le_bytes());
         view.encode(&mut self.blocks);
         let until = self.blocks.len();
         if let Some(Letter::Publish { until: last }) = self.letters.last_mut() {
@@ -99,18 +122,20 @@ impl Batch {
 }
 
 /// Takes the first block off `blocks`, which [`Batch::push_publish`] wrote.
-pub fn next_block<'a>(blocks: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub fn next_block<'a>(blocks: &mut &'a [u8]) -> Option<Block<'a>> {
     let (length, rest) = blocks.split_first_chunk::<4>()?;
-    let (block, rest) =
-        rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    let (owed_to, rest) = rest.split_first_chunk::<8>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (bytes, rest) = rest.split_at_checked(length)?;
     *blocks = rest;
-    Some(block)
+    let owed_to = NonZeroU64::new(u64::from_le_bytes(*owed_to)).map(MessageNo);
+    Some(Block { owed_to, bytes })
 }
 
 impl Letter {
     fn payload_len(&self) -> usize {
         match self {
-            Self::PublishShared(message)
+            Self::PublishShared { message, .. }
             | Self::Deliver { message, .. }
             | Self::Redeliver { message, .. } => message.bytes().len(),
             _ => 0,

@@ -54,6 +54,8 @@ pub struct Settings {
     pub subscriptions_max: usize,
     /// How often expired retained messages are looked for.
     pub retain_expiry_interval: Option<Duration>,
+    /// A store keeps what is durable. Does not change while the broker runs.
+    pub durable: bool,
     /// Every packet is told as an event.
     pub trace: bool,
 }
@@ -122,6 +124,7 @@ impl Default for Settings {
             // Nobody has that many; without a bound one client could have all the memory.
             subscriptions_max: 100_000,
             retain_expiry_interval: None,
+            durable: false,
             trace: false,
         }
     }

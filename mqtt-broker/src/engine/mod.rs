@@ -16,4 +16,5 @@ pub mod session;
 pub mod shard;
 pub mod sink;
 pub mod slab;
+pub mod store_op;
 pub mod wheel;

@@ -10,6 +10,7 @@ use super::ids::{ConnectionId, ShardId};
 use super::letter::Batch;
 use super::lobby::Admitted;
 use super::out_queue::OutQueue;
+use super::store_op::{StoreOp, Ticket, Urgency};
 
 /// What a shard writes its decisions into. No method waits, and none calls back into the shard.
 pub trait Sink {
@@ -30,6 +31,10 @@ pub trait Sink {
 
     /// What leaves for another shard as one batch at the end of the turn.
     fn outbox(&mut self, to: ShardId) -> &mut Batch;
+
+    /// Has something kept, with the batch of this turn; never called unless `Settings::durable`. The
+    /// ticket is that of the batch: once it is durable it comes in as `Shard::handle_durable`.
+    fn persist(&mut self, op: StoreOp, urgency: Urgency) -> Ticket;
 
     /// Asks something that takes longer than a shard may wait. The answer comes in as
     /// `Shard::handle_verdict`, unless the connection ends before.

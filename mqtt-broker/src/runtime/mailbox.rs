@@ -255,13 +255,14 @@ mod tests {
         let mut payload = number.to_le_bytes().to_vec();
         payload.resize(8 + padding, 0);
         let mut batch = Batch::default();
-        batch.push_publish(&MessageView {
+        let view = MessageView {
             head: MessageHead::default(),
             publisher: "",
             topic: TopicName::parse("t").unwrap(),
             properties: Properties::EMPTY,
             payload: &payload,
-        });
+        };
+        batch.push_publish(&view, None);
         Mail::Letters(from, batch)
     }
 
@@ -272,7 +273,7 @@ mod tests {
         let (letters, blocks) = batch.into_parts();
         assert!(matches!(letters[..], [Letter::Publish { .. }]));
         let block = next_block(&mut blocks.as_slice()).unwrap();
-        let payload = crate::engine::envelope::parse(block).unwrap().payload;
+        let payload = crate::engine::envelope::parse(block.bytes).unwrap().payload;
         (from, u64::from_le_bytes(payload[..8].try_into().unwrap()))
     }
 

@@ -18,6 +18,7 @@ use crate::engine::letter::Batch;
 use crate::engine::lobby::Admitted;
 use crate::engine::out_queue::OutQueue;
 use crate::engine::sink::{Question, Reading, Sink, Verdict};
+use crate::engine::store_op::{StoreOp, Ticket, Urgency};
 
 /// The surroundings of one shard.
 pub(super) struct ShardSink {
@@ -179,6 +180,12 @@ impl Sink for ShardSink {
                 &mut self.void_batch
             }
         }
+    }
+
+    fn persist(&mut self, _op: StoreOp, _urgency: Urgency) -> Ticket {
+        // No store is built yet, so `Settings::durable` is never set and nobody asks. This ticket is
+        // durable from the beginning: what is kept in memory alone is promised for as long.
+        Ticket::default()
     }
 
     fn ask(&mut self, connection: ConnectionId, question: Question) {

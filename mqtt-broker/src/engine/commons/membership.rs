@@ -29,8 +29,17 @@ pub struct Change {
 /// What a member does.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
-    /// It joins, or joins anew with other options. Its client is connected.
-    Join(GroupSubscription),
+    /// It joins, or joins anew with other options.
+    Join {
+        /// Its terms.
+        subscription: GroupSubscription,
+        /// Its session is durable.
+        durable: bool,
+        /// Its client is connected.
+        online: bool,
+    },
+    /// Its session is durable no longer.
+    NotDurable,
     /// It leaves.
     Leave,
     /// Its client came (true) or went.

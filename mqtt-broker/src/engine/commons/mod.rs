@@ -3,6 +3,7 @@
 pub mod counters;
 pub mod interest;
 pub mod membership;
+pub mod numbers;
 pub mod retained;
 
 use std::sync::atomic::AtomicU32;
@@ -10,6 +11,7 @@ use std::sync::atomic::AtomicU32;
 use counters::Counters;
 use interest::Interest;
 use membership::Membership;
+use numbers::Numbers;
 use retained::RetainedStore;
 
 /// Everything that all shards of a broker see.
@@ -25,6 +27,8 @@ pub struct Commons {
     pub retained: RetainedStore,
     /// What each shard counts, by its number.
     pub counters: Vec<Counters>,
+    /// Numbers under which messages and sessions are kept.
+    pub numbers: Numbers,
     /// Sessions in the whole broker.
     pub sessions: AtomicU32,
     /// Keys of hash maps whose keys peers choose, and of the placement of client ids.
@@ -47,6 +51,7 @@ impl Commons {
             retained: RetainedStore::new(seed),
             memberships: (0..shards).map(|_| Membership::default()).collect(),
             counters: (0..shards).map(|_| Counters::default()).collect(),
+            numbers: Numbers::default(),
             sessions: AtomicU32::new(0),
             seed,
             random_seed,

@@ -30,6 +30,8 @@ pub struct RetainedStore {
     /// Sequentially consistent, as is the interest's generation: a subscriber who sees 0 here reads no
     /// stripe, and then the publisher sees the subscription.
     count: AtomicU64,
+    /// The version given last.
+    versions: AtomicU64,
 }
 
 /// Where the next page begins.
@@ -49,6 +51,7 @@ impl RetainedStore {
                 .collect(),
             hasher: hasher(seed),
             count: AtomicU64::new(0),
+            versions: AtomicU64::new(0),
         }
     }
 
@@ -59,14 +62,16 @@ impl RetainedStore {
     }
 
     /// Keeps a message as the retained one of its topic, or removes that if the payload is empty
-    /// [MQTT-3.3.1-6].
-    pub fn set(&self, message: &Message) {
+    /// [MQTT-3.3.1-6]. Returns the version, which rises with every change of a topic.
+    pub fn set(&self, message: &Message) -> u64 {
         let view = message.view();
         let topic = view.topic.as_str();
         let Some(stripe) = self.stripe(topic) else {
-            return;
+            return 0;
         };
         let mut stripe = stripe.write().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock: the versions of one topic rise in the order of its changes.
+        let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
         if view.payload.is_empty() {
             if stripe.remove(topic).is_some() {
                 self.count.fetch_sub(1, Ordering::SeqCst);
@@ -77,6 +82,12 @@ impl RetainedStore {
             stripe.insert(topic.into(), message.clone());
             self.count.fetch_add(1, Ordering::SeqCst);
         }
+        version
+    }
+
+    /// Versions up to this one were given before a restart.
+    pub fn go_on_after(&self, version: u64) {
+        self.versions.fetch_max(version, Ordering::Relaxed);
     }
 
     /// The retained message of one topic.

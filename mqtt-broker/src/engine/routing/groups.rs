@@ -38,6 +38,8 @@ pub struct Member {
     pub terms: Terms,
     /// Whether its client is connected.
     pub online: bool,
+    /// Whether its session is durable.
+    pub durable: bool,
 }
 
 /// How well a member can take a message.
@@ -79,20 +81,7 @@ impl Groups {
     }
 
     /// A session joins, or changes its terms. Returns the group's number if it is new.
-    pub fn join(
-        &mut self,
-        key: &Arc<str>,
-        address: SessionAddress,
-        subscription: GroupSubscription,
-        online: bool,
-    ) -> Option<u32> {
-        let terms = terms_of(key, subscription);
-        let member = Member {
-            address,
-            subscription,
-            terms,
-            online,
-        };
+    pub fn join(&mut self, key: &Arc<str>, member: Member) -> Option<u32> {
         let known = self
             .by_key
             .get(key)
@@ -102,7 +91,7 @@ impl Groups {
             match group
                 .members
                 .iter_mut()
-                .find(|member| member.address == address)
+                .find(|known| known.address == member.address)
             {
                 Some(same) => *same = member,
                 None => group.members.push(member),
@@ -132,8 +121,8 @@ impl Groups {
         Some(place.0)
     }
 
-    /// A member's client came or went.
-    pub fn set_online(&mut self, key: &str, address: SessionAddress, online: bool) {
+    /// Something about a member is not as it was.
+    pub fn change(&mut self, key: &str, address: SessionAddress, change: impl Fn(&mut Member)) {
         let group = self
             .by_key
             .get(key)
@@ -141,7 +130,7 @@ impl Groups {
             .and_then(|place| self.groups.get_mut(place));
         let members = group.into_iter().flat_map(|group| &mut group.members);
         for member in members.filter(|member| member.address == address) {
-            member.online = online;
+            change(member);
         }
     }
 
@@ -202,6 +191,22 @@ mod tests {
         }
     }
 
+    /// Joins, connected.
+    fn join(groups: &mut Groups, key: &Arc<str>, index: u32) -> Option<u32> {
+        let subscription = GroupSubscription {
+            options: Default::default(),
+            identifier: 0,
+        };
+        let joining = Member {
+            address: member(index),
+            subscription,
+            terms: terms_of(key, subscription),
+            online: true,
+            durable: false,
+        };
+        groups.join(key, joining)
+    }
+
     fn chosen(groups: &mut Groups, group: u32) -> u32 {
         let readiness = |m: &Member| {
             if m.online {
@@ -223,21 +228,18 @@ mod tests {
     fn members_take_turns_and_those_who_are_away_get_nothing_while_others_are_there() {
         let mut groups = Groups::new(1);
         let key: Arc<str> = "g/a".into();
-        let terms = GroupSubscription {
-            options: Default::default(),
-            identifier: 0,
-        };
-        let group = groups.join(&key, member(0), terms, true).unwrap();
+        let group = join(&mut groups, &key, 0).unwrap();
         for index in 1..3 {
-            assert_eq!(groups.join(&key, member(index), terms, true), None);
+            assert_eq!(join(&mut groups, &key, index), None);
         }
         let turns: Vec<u32> = (0..6).map(|_| chosen(&mut groups, group)).collect();
         assert_eq!(turns, [0, 1, 2, 0, 1, 2]);
-        groups.set_online("g/a", member(1), false);
+        groups.change("g/a", member(1), |member| member.online = false);
         let turns: Vec<u32> = (0..4).map(|_| chosen(&mut groups, group)).collect();
         assert_eq!(turns, [0, 2, 0, 2]);
-        groups.set_online("g/a", member(0), false);
-        groups.set_online("g/a", member(2), false);
+        for index in [0, 2] {
+            groups.change("g/a", member(index), |member| member.online = false);
+        }
         assert!(groups.choose(group, &[], |_| Readiness::Offline).is_some());
     }
 
@@ -245,12 +247,8 @@ mod tests {
     fn a_group_ends_with_its_last_member_and_joining_twice_counts_once() {
         let mut groups = Groups::new(1);
         let key: Arc<str> = "g/a".into();
-        let terms = GroupSubscription {
-            options: Default::default(),
-            identifier: 0,
-        };
-        let group = groups.join(&key, member(0), terms, true);
-        assert_eq!(groups.join(&key, member(0), terms, true), None);
+        let group = join(&mut groups, &key, 0);
+        assert_eq!(join(&mut groups, &key, 0), None);
         assert_eq!(groups.leave("g/a", member(0)), group);
         assert_eq!(groups.number("g/a"), None);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mqtt_codec::{QoS, SubscriptionOptions, TopicName};
 
 use super::filter_map::FilterMap;
-use crate::engine::ids::ShardSet;
+use crate::engine::commons::interest::Wanted;
 
 /// Who subscribed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,7 +64,7 @@ pub struct Match {
     /// Shared subscriptions that this shard looks after.
     pub groups: Vec<u32>,
     /// Other shards that want the topic.
-    pub remote: ShardSet,
+    pub remote: Wanted,
 }
 
 /// A session that gets a copy, and how.

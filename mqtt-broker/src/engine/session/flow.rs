@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use mqtt_codec::QoS;
+use mqtt_codec::{PacketId, QoS};
 use mqtt_session::outbound::Outbound;
 
 use crate::engine::envelope::Message;
 use crate::engine::limits::Settings;
 use crate::engine::routing::local::Extra;
+use crate::engine::store_op::MessageNo;
 
 /// Payload bytes up to which a connected client may be behind by more than `max_queued_messages`.
 const CATCHING_UP_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -26,6 +27,10 @@ pub struct Delivery {
     pub qos: QoS,
     /// RETAIN of this delivery: decided when it was routed, kept while it waits.
     pub retain: bool,
+    /// Its number in the store, if it is kept there.
+    pub number: Option<MessageNo>,
+    /// QoS 1 that may have been sent before a restart.
+    pub dup: bool,
 }
 
 /// The deliveries of one session that are not over.
@@ -35,6 +40,8 @@ pub struct Flow {
     pub outbound: Outbound<Delivery>,
     /// Payload bytes in flight.
     pub inflight_bytes: u64,
+    /// QoS 2 in flight that is kept by now and has to be sent.
+    pub kept: VecDeque<PacketId>,
     /// Waiting, in order.
     pub queue: VecDeque<Delivery>,
     /// Payload bytes waiting.
@@ -52,6 +59,7 @@ impl Flow {
         Self {
             outbound: Outbound::new(window),
             inflight_bytes: 0,
+            kept: VecDeque::new(),
             queue: VecDeque::new(),
             queued_bytes: 0,
             queued_qos_0: 0,

@@ -19,6 +19,7 @@ use super::commons::retained::Cursor;
 use super::envelope::Message;
 use super::ids::ConnectionId;
 use super::routing::local::Extra;
+use super::store_op::SessionNo;
 use filters::Filters;
 use flow::Flow;
 use will::Will;
@@ -30,6 +31,10 @@ pub struct Session {
     pub client_id: Arc<str>,
     /// User name of the last connection.
     pub user_name: Option<Box<str>>,
+    /// Its number in the store, if it is kept there.
+    pub durable: Option<SessionNo>,
+    /// A connection that is greeted as soon as the session is kept.
+    pub joining: Option<ConnectionId>,
     /// The connection, while there is one.
     pub online: Option<Online>,
     /// How long the session outlives its connection.

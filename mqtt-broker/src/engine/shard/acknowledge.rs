@@ -10,6 +10,7 @@ use crate::engine::event::Event;
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::session::flow::Delivery;
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{StoreOp, Ticket, Urgency};
 
 impl Shard {
     pub(super) fn handle_puback<S: Sink>(
@@ -24,6 +25,7 @@ impl Shard {
         match outcome {
             Ok(delivery) => {
                 self.settle(session, &delivery);
+                self.let_go(session, delivery.number, sink);
                 self.pump(now, session, sink);
                 Next::Packet
             }
@@ -45,15 +47,19 @@ impl Shard {
         match outcome {
             Ok(Pubrec::Release(delivery)) => {
                 self.settle(session, &delivery);
-                self.answer(id, Packet::Pubrel, ack.packet_id, ReasonCode::Success, sink);
+                let kept = self.keep_released(session, &delivery, ack.packet_id, sink);
+                let reason = ReasonCode::Success;
+                self.answer_when(id, Packet::Pubrel, ack.packet_id, reason, kept, sink);
                 Next::Packet
             }
             Ok(Pubrec::Repeated) => {
-                self.answer(id, Packet::Pubrel, ack.packet_id, ReasonCode::Success, sink);
+                let reason = ReasonCode::Success;
+                self.answer_when(id, Packet::Pubrel, ack.packet_id, reason, None, sink);
                 Next::Packet
             }
             Ok(Pubrec::Refused(delivery)) => {
                 self.settle(session, &delivery);
+                self.let_go(session, delivery.number, sink);
                 self.pump(now, session, sink);
                 Next::Packet
             }
@@ -61,7 +67,7 @@ impl Shard {
                 if error == AckError::Unknown && !ack.reason.is_error() {
                     // So that the client can finish what we know nothing of.
                     let reason = ReasonCode::PacketIdentifierNotFound;
-                    self.answer(id, Packet::Pubrel, ack.packet_id, reason, sink);
+                    self.answer_when(id, Packet::Pubrel, ack.packet_id, reason, None, sink);
                 }
                 self.stray(now, id, session, &Packet::Pubrec(*ack), error, sink)
             }
@@ -78,6 +84,9 @@ impl Shard {
     ) -> Next {
         match self.outbound(session, ack, |outbound, id, _| outbound.handle_pubcomp(id)) {
             Ok(()) => {
+                let packet_id = ack.packet_id;
+                let completed = |session| StoreOp::Completed { session, packet_id };
+                self.keep_for(session, completed, Urgency::Lazy, sink);
                 self.pump(now, session, sink);
                 Next::Packet
             }
@@ -102,6 +111,23 @@ impl Shard {
             .and_then(|state| state.flow.as_mut());
         let flow = flow.ok_or(AckError::Unknown)?;
         take(&mut flow.outbound, ack.packet_id, ack.reason)
+    }
+
+    /// The client took a message over: from now on only PUBREL may be sent again.
+    fn keep_released<S: Sink>(
+        &mut self,
+        session: SessionId,
+        delivery: &Delivery,
+        packet_id: PacketId,
+        sink: &mut S,
+    ) -> Option<Ticket> {
+        let number = delivery.number?;
+        let released = |session| StoreOp::Released {
+            session,
+            number,
+            packet_id,
+        };
+        self.keep_for(session, released, Urgency::Awaited, sink)
     }
 
     /// A message in flight is over.

@@ -138,7 +138,7 @@ impl Shard {
                 properties: Properties::EMPTY,
             });
             self.tell_sending(id, version, known, &connack, sink);
-            self.append(id, version, &connack, sink);
+            self.append(id, |out| connack.encode(version, out), sink);
         }
         let cause = Cause::Refused(refusal.reason());
         if !self.is_internal(id) {

@@ -11,7 +11,8 @@ use mqtt_codec::{Connack, Packet, Properties, PropertiesBuf, Property, ReasonCod
 use mqtt_session::time::{Instant, Now};
 use mqtt_session::topic_alias::{InboundAliases, OutboundAliases};
 
-use super::state::{Stage, Timer};
+use super::keep::Promise;
+use super::state::{Joining, Stage, Timer};
 use super::{Shard, key, place};
 use crate::engine::event::{Cause, Event, WillFacts};
 use crate::engine::ids::{ConnectionId, SessionId};
@@ -20,7 +21,8 @@ use crate::engine::lobby::connect::{Refusal, maximum_qos};
 use crate::engine::session::filters::Filters;
 use crate::engine::session::will::Will;
 use crate::engine::session::{Online, Session, SessionExpiry};
-use crate::engine::sink::Sink;
+use crate::engine::sink::{Reading, Sink};
+use crate::engine::store_op::{SavedWill, SessionOp, StoreOp, Ticket, Urgency};
 
 /// A timer looks again at least this often, so that timers of what is gone do not pile up.
 const WATCH_MAX: Duration = Duration::from_secs(300);
@@ -30,10 +32,9 @@ impl Shard {
         &mut self,
         now: Now,
         id: ConnectionId,
-        mut admitted: Box<Admitted>,
+        admitted: Box<Admitted>,
         sink: &mut S,
     ) {
-        let unread = std::mem::take(&mut admitted.unread);
         if let Some(connection) = self.connections.get_mut(place(id)) {
             connection.version = admitted.version;
         }
@@ -46,10 +47,11 @@ impl Shard {
             return;
         }
         let mut resumed = self.take_over(now, &admitted, sink);
+        let mut ended = None;
         if let Some(old) = resumed
             && admitted.clean_start
         {
-            self.end_session(now, old, sink);
+            ended = self.end_session(now, old, sink);
             resumed = None;
         }
         if resumed.is_none() && !admitted.internal && !self.may_add_session() {
@@ -62,10 +64,92 @@ impl Shard {
             return;
         }
         let session = resumed.unwrap_or_else(|| self.new_session(&admitted));
+        let kept = self.keep_session(session, &admitted, sink);
+        let joining = Box::new(Joining {
+            session,
+            resumed: resumed.is_some(),
+            admitted,
+        });
+        match kept.or(ended) {
+            None => self.join(now, id, *joining, sink),
+            Some(ticket) => {
+                if let Some(state) = self.sessions.get_mut(key(session)) {
+                    state.joining = Some(id);
+                }
+                if let Some(connection) = self.connections.get_mut(place(id)) {
+                    connection.stage = Stage::Joining(joining);
+                    connection.last_packet = now.instant;
+                }
+                sink.reading(id, Reading::Paused);
+                self.promise(ticket, Promise::Greet(id));
+            }
+        }
+    }
+
+    /// Keeps what a CONNECT changes: the session is durable from now on, still, or no longer.
+    fn keep_session<S: Sink>(
+        &mut self,
+        session: SessionId,
+        admitted: &Admitted,
+        sink: &mut S,
+    ) -> Option<Ticket> {
+        if !self.settings.durable || admitted.internal {
+            return None;
+        }
+        let state = self.sessions.get_mut(key(session))?;
+        state.expiry = admitted.expiry;
+        state.ends = None;
+        if !state.is_kept() {
+            let known = state.durable?;
+            self.forget_durable(session, sink);
+            let end = StoreOp::End { session: known };
+            return Some(sink.persist(end, Urgency::Awaited));
+        }
+        let number = state
+            .durable
+            .get_or_insert_with(|| self.commons.numbers.session());
+        let op = SessionOp {
+            session: *number,
+            client_id: Arc::clone(&admitted.client_id),
+            user_name: admitted.user_name.clone(),
+            listener: admitted.listener,
+            expiry: admitted.expiry,
+            will: admitted.will.as_ref().map(|will| SavedWill {
+                message: will.message.clone(),
+                expiry: will.expiry,
+                delay: will.delay,
+            }),
+        };
+        Some(sink.persist(StoreOp::Session(Box::new(op)), Urgency::Awaited))
+    }
+
+    /// The session that a connection waited for is kept.
+    pub(super) fn greet<S: Sink>(&mut self, now: Now, id: ConnectionId, sink: &mut S) {
+        let Some(connection) = self.connections.get_mut(place(id)) else {
+            return;
+        };
+        if !matches!(connection.stage, Stage::Joining(_)) {
+            return;
+        }
+        if let Stage::Joining(joining) = std::mem::replace(&mut connection.stage, Stage::Lobby) {
+            sink.reading(id, Reading::Resumed);
+            self.join(now, id, *joining, sink);
+        }
+    }
+
+    /// Session and connection are one from now on: CONNACK, and all that waited for it.
+    fn join<S: Sink>(&mut self, now: Now, id: ConnectionId, joining: Joining, sink: &mut S) {
+        let Joining {
+            session,
+            resumed,
+            mut admitted,
+        } = joining;
+        let unread = std::mem::take(&mut admitted.unread);
         if !admitted.internal {
             tell_connected(id, &admitted, sink);
         }
-        let connack = connack(&admitted, &properties, resumed.is_some());
+        let properties = self.connack_properties(&admitted);
+        let connack = connack(&admitted, &properties, resumed);
         let version = admitted.version;
         self.bind(now, id, session, *admitted);
         self.send(id, version, &connack, sink);
@@ -89,6 +173,10 @@ impl Shard {
         sink: &mut S,
     ) -> Option<SessionId> {
         let session = self.find_session(&admitted.client_id)?;
+        if let Some(joining) = self.sessions.get(key(session))?.joining {
+            // It had not got its CONNACK yet.
+            self.close(now, joining, Cause::TakenOver, None, sink);
+        }
         let state = self.sessions.get_mut(key(session))?;
         let goes_on = state.is_kept() && !admitted.clean_start;
         if let Some(old) = state.online.as_ref().map(|online| online.connection) {
@@ -141,11 +229,30 @@ impl Shard {
     }
 
     fn new_session(&mut self, admitted: &Admitted) -> SessionId {
+        let client_id = Arc::clone(&admitted.client_id);
+        let session = self.add_session(client_id, admitted.listener, admitted.internal);
+        if let Some(state) = self.sessions.get_mut(key(session)) {
+            state.expiry = admitted.expiry;
+            state.bridge = admitted.bridge;
+        }
+        session
+    }
+
+    /// Makes a session that has nothing and no connection.
+    pub(super) fn add_session(
+        &mut self,
+        client_id: Arc<str>,
+        listener: u16,
+        internal: bool,
+    ) -> SessionId {
+        let hash = self.client_hash(&client_id);
         let state = Session {
-            client_id: Arc::clone(&admitted.client_id),
+            client_id,
             user_name: None,
+            durable: None,
+            joining: None,
             online: None,
-            expiry: admitted.expiry,
+            expiry: SessionExpiry::AtClose,
             ends: None,
             armed: None,
             filters: Filters::default(),
@@ -154,12 +261,11 @@ impl Shard {
             will: None,
             replays: None,
             credentials: None,
-            listener: admitted.listener,
-            bridge: admitted.bridge,
-            internal: admitted.internal,
+            listener,
+            bridge: false,
+            internal,
         };
         let (index, generation) = self.sessions.insert(state);
-        let hash = self.client_hash(&admitted.client_id);
         let Self {
             clients,
             sessions,
@@ -171,7 +277,7 @@ impl Shard {
                 .at(*index)
                 .map_or(0, |(_, state)| hasher.hash_one(&*state.client_id))
         });
-        if !admitted.internal {
+        if !internal {
             self.tally.clients_total += 1;
             self.commons.sessions.fetch_add(1, Ordering::Relaxed);
         }
@@ -239,6 +345,7 @@ impl Shard {
             state.credentials = admitted.credentials;
             state.listener = admitted.listener;
             state.bridge = admitted.bridge;
+            state.joining = None;
             state.online = Some(Online {
                 connection: id,
                 version: admitted.version,
@@ -248,6 +355,8 @@ impl Shard {
             });
             if let Some(flow) = &mut state.flow {
                 flow.outbound.handle_connected(window);
+                // They are sent again with the others.
+                flow.kept.clear();
                 flow.dropping = false;
             }
             if let Some(inbound) = &mut state.inbound {

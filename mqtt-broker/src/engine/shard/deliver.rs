@@ -1,14 +1,14 @@
-//! A message to its receivers: matched once, encoded once for each form, copied to each out queue.
+//! A message to its receivers: matched once, then sent to each or put into its queue.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use mqtt_codec::{PacketId, PropertiesBuf, Property, Publish, QoS, TopicName, Version};
-use mqtt_session::time::{Now, UnixTime};
-use mqtt_session::topic_alias::Alias;
+use mqtt_codec::{QoS, TopicName};
+use mqtt_session::time::Now;
 
 use super::Shard;
 use super::publish::Scope;
+use super::write::{Frames, Outgoing};
+use crate::engine::commons::interest::Wanted;
 use crate::engine::envelope::{Message, MessageView};
 use crate::engine::event::Event;
 use crate::engine::ids::SessionId;
@@ -16,8 +16,8 @@ use crate::engine::letter::Letter;
 use crate::engine::out_queue::SHARED_PAYLOAD_MIN;
 use crate::engine::routing::local::{Extra, Own, Terms};
 use crate::engine::session::flow::{Delivery, Flow};
-use crate::engine::session::{Online, Session};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{MessageNo, Receipt, SessionNo};
 
 /// What became of a message for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,132 +30,31 @@ pub(super) enum Outcome {
     TooLarge,
 }
 
-/// The packets of one message, as far as they were needed, and the message at rest.
-#[derive(Debug, Default)]
-pub(super) struct Frames {
-    bytes: Vec<u8>,
-    /// By 5.0 or not, QoS, RETAIN.
-    known: [Option<Frame>; 12],
-    message: Option<Message>,
-    properties: PropertiesBuf,
-}
-
-/// A packet without its payload if that is shared.
-#[derive(Clone, Debug)]
-struct Frame {
-    bytes: Range<usize>,
-    packet_id_at: Option<usize>,
-}
-
-/// One PUBLISH on its way out.
-#[derive(Clone, Copy, Debug)]
-struct Outgoing<'a> {
-    qos: QoS,
-    retain: bool,
-    dup: bool,
-    packet_id: Option<PacketId>,
-    extra: Option<&'a Extra>,
-}
-
-impl Frames {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.known = Default::default();
-        self.message = None;
-    }
-
-    /// The message as a block that can wait and be shared; made once.
-    pub(super) fn message(&mut self, view: &MessageView<'_>, scratch: &mut Vec<u8>) -> Message {
-        self.message
-            .get_or_insert_with(|| Message::new(view, scratch))
-            .clone()
-    }
-
-    /// The packet for one form of the message; encoded once.
-    fn frame(
-        &mut self,
-        version: Version,
-        outgoing: &Outgoing<'_>,
-        view: &MessageView<'_>,
-        now: UnixTime,
-    ) -> Frame {
-        let form = usize::from(version.is_v5()) * 6
-            + usize::from(outgoing.qos.as_u8()) * 2
-            + usize::from(outgoing.retain);
-        if let Some(Some(frame)) = self.known.get(form) {
-            return frame.clone();
-        }
-        self.properties.clear();
-        if version.is_v5() {
-            common_properties(view, now, &mut self.properties);
-        }
-        let start = self.bytes.len();
-        // Any id holds the place: the real one is patched in for each receiver.
-        let packet_id = (outgoing.qos > QoS::AtMostOnce).then_some(PacketId::MIN);
-        let publish = Publish {
-            dup: false,
-            qos: outgoing.qos,
-            retain: outgoing.retain,
-            topic: Some(view.topic),
-            packet_id,
-            properties: self.properties.as_properties(),
-            payload: view.payload,
-        };
-        let packet_id_at = publish.encode_head(version, view.payload.len(), &mut self.bytes);
-        if view.payload.len() < SHARED_PAYLOAD_MIN {
-            self.bytes.extend_from_slice(view.payload);
-        }
-        let frame = Frame {
-            bytes: start..self.bytes.len(),
-            packet_id_at,
-        };
-        if let Some(slot) = self.known.get_mut(form) {
-            *slot = Some(frame.clone());
-        }
-        frame
-    }
-}
-
 impl Shard {
-    /// Brings a message to all who want it. Whether anybody did, here or on another shard.
+    /// The buffers for a message that is now brought to its receivers.
+    pub(super) fn begin(&mut self, view: &MessageView<'_>, message: Option<&Message>) -> Frames {
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.begin(message.cloned());
+        let off = !self.settings.durable || is_own(view.topic);
+        frames.keeping.begin(off);
+        frames
+    }
+
+    /// Brings a message to all who want it; `message` is its block if it is at rest already. Whether
+    /// anybody wanted it, here or on another shard. [`Self::keep`] comes next.
     pub(super) fn route<S: Sink>(
         &mut self,
         now: Now,
         view: &MessageView<'_>,
+        message: Option<&Message>,
         publisher: Option<SessionId>,
         scope: Scope,
         sink: &mut S,
     ) -> bool {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.clear();
-        self.route_frames(now, view, frames, publisher, scope, sink)
-    }
-
-    /// As [`Self::route`], for a message that is at rest already.
-    pub(super) fn route_message<S: Sink>(
-        &mut self,
-        now: Now,
-        message: &Message,
-        view: &MessageView<'_>,
-        publisher: Option<SessionId>,
-        scope: Scope,
-        sink: &mut S,
-    ) -> bool {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.clear();
-        frames.message = Some(message.clone());
-        self.route_frames(now, view, frames, publisher, scope, sink)
-    }
-
-    fn route_frames<S: Sink>(
-        &mut self,
-        now: Now,
-        view: &MessageView<'_>,
-        mut frames: Frames,
-        publisher: Option<SessionId>,
-        scope: Scope,
-        sink: &mut S,
-    ) -> bool {
+        let mut frames = self.begin(view, message);
+        if let Scope::Here { owed_to } = scope {
+            frames.keeping.owe(owed_to);
+        }
         let found = self.lookup(view.topic);
         for target in &found.targets {
             let own = publisher.is_some_and(|publisher| publisher.index == target.session);
@@ -169,19 +68,69 @@ impl Shard {
         for group in &found.groups {
             self.deliver_to_group(now, *group, view, &mut frames, sink);
         }
-        if scope == Scope::Everywhere && !found.remote.is_empty() {
-            let shared = view.payload.len() >= SHARED_PAYLOAD_MIN;
-            for shard in found.remote.iter() {
-                if shared {
-                    let message = frames.message(view, &mut self.scratch);
-                    sink.outbox(shard).push(Letter::PublishShared(message));
-                } else {
-                    sink.outbox(shard).push_publish(view);
-                }
-            }
+        if scope == Scope::Everywhere && !found.remote.by.is_empty() {
+            self.write_letters(found.remote, view, &mut frames, sink);
         }
         self.frames = frames;
-        !found.targets.is_empty() || !found.groups.is_empty() || !found.remote.is_empty()
+        !found.targets.is_empty() || !found.groups.is_empty() || !found.remote.by.is_empty()
+    }
+
+    /// Tells the other shards that want a message.
+    fn write_letters<S: Sink>(
+        &mut self,
+        wanted: Wanted,
+        view: &MessageView<'_>,
+        frames: &mut Frames,
+        sink: &mut S,
+    ) {
+        let shared = view.payload.len() >= SHARED_PAYLOAD_MIN;
+        let kept = frames.keeping.is_on() && view.head.qos > QoS::AtMostOnce;
+        for shard in wanted.by.iter() {
+            let owed_to = (kept && wanted.durable.contains(shard))
+                .then(|| frames.keeping.owed(&self.commons.numbers));
+            if shared {
+                let message = frames.message(view, &mut self.scratch);
+                let letter = Letter::PublishShared { message, owed_to };
+                sink.outbox(shard).push(letter);
+            } else {
+                sink.outbox(shard).push_publish(view, owed_to);
+            }
+        }
+    }
+
+    /// Brings a message to one group, if there is one.
+    pub(super) fn route_to_group<S: Sink>(
+        &mut self,
+        now: Now,
+        group: Option<u32>,
+        message: &Message,
+        owed_to: Option<MessageNo>,
+        sink: &mut S,
+    ) {
+        let view = message.view();
+        let mut frames = self.begin(&view, Some(message));
+        frames.keeping.owe(owed_to);
+        if let Some(group) = group {
+            self.deliver_to_group(now, group, &view, &mut frames, sink);
+        }
+        self.frames = frames;
+    }
+
+    /// Brings a message to one session.
+    pub(super) fn route_to_one<S: Sink>(
+        &mut self,
+        now: Now,
+        session: u32,
+        terms: &Terms,
+        message: &Message,
+        owed_to: Option<MessageNo>,
+        sink: &mut S,
+    ) {
+        let view = message.view();
+        let mut frames = self.begin(&view, Some(message));
+        frames.keeping.owe(owed_to);
+        self.deliver(now, session, terms, &view, &mut frames, sink);
+        self.frames = frames;
     }
 
     /// Brings a message to one session: sent now if it can be, else queued if it may.
@@ -199,7 +148,7 @@ impl Shard {
         };
         let qos = self.settings.qos_towards(terms.qos, view.head.qos);
         let retain = view.head.retain && terms.retain_as_published;
-        let mut outgoing = Outgoing {
+        let outgoing = Outgoing {
             qos,
             retain,
             dup: false,
@@ -232,30 +181,65 @@ impl Shard {
                 && flow.has_room(&self.settings)
                 && state.replays.is_none()
             {
-                let message = frames.message(view, &mut self.scratch);
-                let extra = terms.extra.clone();
-                let delivery = Delivery {
-                    message: message.clone(),
-                    extra,
-                    qos,
-                    retain,
-                };
-                let packet_id = flow.outbound.start(qos, delivery);
-                flow.inflight_bytes += view.payload.len() as u64;
-                self.count_stored(1, view.payload.len());
-                outgoing.packet_id = Some(packet_id);
-                return self.write(
-                    now,
-                    session,
-                    &outgoing,
-                    view,
-                    Some(frames),
-                    Some(&message),
-                    sink,
-                );
+                return self.start(now, session, terms, outgoing, view, frames, sink);
             }
         }
         self.enqueue(session, terms, (qos, retain), view, frames, sink)
+    }
+
+    /// Sends a message of QoS 1 or 2 to a client that can take it at once. QoS 2 leaves once it is
+    /// kept, if it is to be.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of one message on its way"
+    )]
+    fn start<S: Sink>(
+        &mut self,
+        now: Now,
+        session: u32,
+        terms: &Terms,
+        mut outgoing: Outgoing<'_>,
+        view: &MessageView<'_>,
+        frames: &mut Frames,
+        sink: &mut S,
+    ) -> Outcome {
+        let Some(state) = self.sessions.at_mut(session) else {
+            return Outcome::Dropped;
+        };
+        let (Some(online), Some(flow)) = (&state.online, &mut state.flow) else {
+            return Outcome::Dropped;
+        };
+        let (qos, retain) = (outgoing.qos, outgoing.retain);
+        let message = frames.message(view, &mut self.scratch);
+        let kept = state.durable.filter(|_| frames.keeping.is_on());
+        let delivery = Delivery {
+            message: message.clone(),
+            extra: terms.extra.clone(),
+            qos,
+            retain,
+            number: kept.map(|_| frames.keeping.number(&self.commons.numbers)),
+            dup: false,
+        };
+        let packet_id = flow.outbound.start(qos, delivery);
+        flow.inflight_bytes += view.payload.len() as u64;
+        let connection = online.connection;
+        self.count_stored(1, view.payload.len());
+        outgoing.packet_id = Some(packet_id);
+        let receipt = kept.map(|kept| receipt(kept, terms, (qos, retain)));
+        if let (QoS::ExactlyOnce, Some(receipt)) = (qos, &receipt) {
+            frames.keeping.add(Receipt {
+                packet_id: Some(packet_id),
+                ..receipt.clone()
+            });
+            frames.keeping.send_later(connection, packet_id);
+            return Outcome::Taken;
+        }
+        let message = Some(&message);
+        let outcome = self.write(now, session, &outgoing, view, Some(frames), message, sink);
+        if let (Outcome::Taken, Some(receipt)) = (outcome, receipt) {
+            frames.keeping.add(receipt);
+        }
+        outcome
     }
 
     /// Puts a message at the end of a session's queue, or drops it if that is full.
@@ -285,11 +269,25 @@ impl Shard {
             return Outcome::Dropped;
         }
         let message = frames.message(view, &mut self.scratch);
+        let away = state.online.is_none();
+        let kept = state
+            .durable
+            .filter(|_| frames.keeping.is_on() && (away || qos > QoS::AtMostOnce));
+        let number = kept.map(|_| frames.keeping.number(&self.commons.numbers));
+        if let Some(session) = kept {
+            let receipt = Receipt {
+                away,
+                ..receipt(session, terms, (qos, retain))
+            };
+            frames.keeping.add(receipt);
+        }
         flow.push(Delivery {
             message,
             extra: terms.extra.clone(),
             qos,
             retain,
+            number,
+            dup: false,
         });
         // What is full now is filled again when it has room; see `pump`.
         if let Some(online) = &state.online {
@@ -300,115 +298,6 @@ impl Shard {
         }
         self.count_stored(1, view.payload.len());
         Outcome::Taken
-    }
-
-    /// Writes one PUBLISH into a connection's out queue. One that is too large for the client counts
-    /// as delivered: its packet id is free again [MQTT-3.1.2-25].
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of one packet on its way"
-    )]
-    fn write<S: Sink>(
-        &mut self,
-        now: Now,
-        session: u32,
-        outgoing: &Outgoing<'_>,
-        view: &MessageView<'_>,
-        frames: Option<&mut Frames>,
-        message: Option<&Message>,
-        sink: &mut S,
-    ) -> Outcome {
-        let Some(state) = self.sessions.at_mut(session) else {
-            return Outcome::Dropped;
-        };
-        let Some(online) = &mut state.online else {
-            return Outcome::Dropped;
-        };
-        let identified = outgoing
-            .extra
-            .is_some_and(|extra| !extra.identifiers.is_empty());
-        let special = online.version.is_v5() && (identified || online.aliases.is_some());
-        let written = match frames {
-            Some(frames) if !special => {
-                let message = (view.payload.len() >= SHARED_PAYLOAD_MIN)
-                    .then(|| frames.message(view, &mut self.scratch));
-                write_frame(now, online, outgoing, view, frames, message, sink)
-            }
-            Some(frames) => {
-                let message = (view.payload.len() >= SHARED_PAYLOAD_MIN)
-                    .then(|| frames.message(view, &mut self.scratch));
-                write_alone(
-                    now,
-                    online,
-                    outgoing,
-                    view,
-                    &mut frames.properties,
-                    message,
-                    sink,
-                )
-            }
-            None => {
-                let shared = message
-                    .filter(|_| view.payload.len() >= SHARED_PAYLOAD_MIN)
-                    .cloned();
-                let properties = &mut self.frames.properties;
-                write_alone(now, online, outgoing, view, properties, shared, sink)
-            }
-        };
-        match written {
-            Ok(()) => {
-                self.tally.packets_sent += 1;
-                self.tally.publishes_sent += 1;
-                self.tally.publish_bytes_sent += view.payload.len() as u64;
-                if self.settings.trace {
-                    tell_sending(state, outgoing, view, sink);
-                }
-                Outcome::Taken
-            }
-            Err(bytes) => {
-                sink.tell(Event::OutgoingTooLarge {
-                    client_id: &state.client_id,
-                    bytes,
-                });
-                self.tally.publishes_dropped += 1;
-                if let (Some(packet_id), Some(flow)) = (outgoing.packet_id, &mut state.flow)
-                    && let Some(delivery) = flow.outbound.cancel_resend(packet_id)
-                {
-                    flow.settle(&delivery);
-                    self.count_settled(1, view.payload.len());
-                }
-                Outcome::TooLarge
-            }
-        }
-    }
-
-    /// Writes a delivery that waited, or one again.
-    pub(super) fn write_delivery<S: Sink>(
-        &mut self,
-        now: Now,
-        session: u32,
-        delivery: &Delivery,
-        packet_id: Option<PacketId>,
-        dup: bool,
-        sink: &mut S,
-    ) -> Outcome {
-        let outgoing = Outgoing {
-            qos: delivery.qos,
-            retain: delivery.retain,
-            dup,
-            packet_id,
-            extra: delivery.extra.as_deref(),
-        };
-        let view = delivery.message.view();
-        self.write(
-            now,
-            session,
-            &outgoing,
-            &view,
-            None,
-            Some(&delivery.message),
-            sink,
-        )
     }
 
     /// Messages came to rest in a session.
@@ -425,167 +314,23 @@ impl Shard {
             .messages_stored_bytes
             .saturating_sub(bytes as u64);
     }
-
-    /// A message that another shard chose one of our sessions for, or that goes to a group's member.
-    pub(super) fn deliver_alone<S: Sink>(
-        &mut self,
-        now: Now,
-        session: u32,
-        terms: &Terms,
-        message: &Message,
-        sink: &mut S,
-    ) -> Outcome {
-        let mut frames = std::mem::take(&mut self.frames);
-        frames.clear();
-        frames.message = Some(message.clone());
-        let outcome = self.deliver(now, session, terms, &message.view(), &mut frames, sink);
-        self.frames = frames;
-        outcome
-    }
 }
 
-/// The way of nearly all: a ready frame is copied and its packet id patched. The error is the size of
-/// a packet that is too large.
-fn write_frame<S: Sink>(
-    now: Now,
-    online: &Online,
-    outgoing: &Outgoing<'_>,
-    view: &MessageView<'_>,
-    frames: &mut Frames,
-    message: Option<Message>,
-    sink: &mut S,
-) -> Result<(), usize> {
-    let frame = frames.frame(online.version, outgoing, view, now.unix);
-    let bytes = frames.bytes.get(frame.bytes).unwrap_or(&[]);
-    let shared = message.as_ref().map_or(0, |_| view.payload.len());
-    check_size(bytes.len() + shared, online)?;
-    let out = sink.out(online.connection);
-    out.append(|out| {
-        let start = out.len();
-        out.extend_from_slice(bytes);
-        if let (Some(packet_id), Some(at)) = (outgoing.packet_id, frame.packet_id_at)
-            && let Some(place) = out.get_mut(start + at..start + at + 2)
-        {
-            place.copy_from_slice(&packet_id.get().to_be_bytes());
-        }
-    });
-    if let Some(message) = message {
-        let range = message.payload_range();
-        out.append_shared(message, range);
-    }
-    Ok(())
+/// What the broker says of itself is not kept: it is said anew after a start.
+pub(super) fn is_own(topic: TopicName<'_>) -> bool {
+    topic.as_str().starts_with("$SYS/")
 }
 
-/// A packet that only this receiver gets: with identifiers, an alias, or for the second time.
-fn write_alone<S: Sink>(
-    now: Now,
-    online: &mut Online,
-    outgoing: &Outgoing<'_>,
-    view: &MessageView<'_>,
-    properties: &mut PropertiesBuf,
-    message: Option<Message>,
-    sink: &mut S,
-) -> Result<(), usize> {
-    properties.clear();
-    let mut topic = Some(view.topic);
-    let mut assigned = None;
-    if online.version.is_v5() {
-        common_properties(view, now.unix, properties);
-        for identifier in outgoing.extra.iter().flat_map(|extra| &extra.identifiers) {
-            properties.push(Property::SubscriptionIdentifier(*identifier));
-        }
-        if let Some(aliases) = &mut online.aliases {
-            (topic, assigned) = alias(aliases.assign(view.topic.as_str()), view.topic, properties);
-        }
+/// What a durable session is to get, as the store keeps it.
+fn receipt(session: SessionNo, terms: &Terms, (qos, retain): (QoS, bool)) -> Receipt {
+    Receipt {
+        session,
+        qos,
+        retain,
+        extra: terms.extra.clone(),
+        packet_id: None,
+        away: false,
     }
-    let publish = Publish {
-        dup: outgoing.dup,
-        qos: outgoing.qos,
-        retain: outgoing.retain,
-        topic,
-        packet_id: outgoing.packet_id,
-        properties: properties.as_properties(),
-        payload: view.payload,
-    };
-    let size = publish.encoded_len(online.version);
-    if let Err(size) = check_size(size, online) {
-        // [trap 25] The client never heard of an alias that went with a packet not sent.
-        if let (Some(alias), Some(aliases)) = (assigned, &mut online.aliases) {
-            aliases.undo(alias);
-        }
-        return Err(size);
-    }
-    let out = sink.out(online.connection);
-    if let Some(message) = message {
-        out.append(|out| publish.encode_head(online.version, view.payload.len(), out));
-        let range = message.payload_range();
-        out.append_shared(message, range);
-    } else {
-        out.append(|out| publish.encode(online.version, out));
-    }
-    Ok(())
-}
-
-/// Topic and property for an alias; the second value is one that the client learns now.
-fn alias<'a>(
-    alias: Alias,
-    topic: TopicName<'a>,
-    properties: &mut PropertiesBuf,
-) -> (Option<TopicName<'a>>, Option<u16>) {
-    match alias {
-        Alias::None => (Some(topic), None),
-        Alias::New(alias) => {
-            properties.push(Property::TopicAlias(alias));
-            (Some(topic), Some(alias))
-        }
-        Alias::Known(alias) => {
-            properties.push(Property::TopicAlias(alias));
-            (None, None)
-        }
-    }
-}
-
-fn check_size(bytes: usize, online: &Online) -> Result<(), usize> {
-    if bytes > online.max_packet_size as usize {
-        Err(bytes)
-    } else {
-        Ok(())
-    }
-}
-
-/// What every 5.0 receiver of a message gets.
-fn common_properties(view: &MessageView<'_>, now: UnixTime, properties: &mut PropertiesBuf) {
-    properties.extend_from(view.properties);
-    if let Some(left) = view.expiry_left(now) {
-        properties.push(Property::MessageExpiryInterval(left));
-    }
-}
-
-fn tell_sending<S: Sink>(
-    session: &Session,
-    outgoing: &Outgoing<'_>,
-    view: &MessageView<'_>,
-    sink: &mut S,
-) {
-    let Some(online) = &session.online else {
-        return;
-    };
-    let packet = mqtt_codec::Packet::Publish(Publish {
-        dup: outgoing.dup,
-        qos: outgoing.qos,
-        retain: outgoing.retain,
-        topic: Some(view.topic),
-        packet_id: outgoing.packet_id,
-        properties: view.properties,
-        payload: view.payload,
-    });
-    sink.tell(Event::Sending {
-        version: online.version,
-        client_id: Some(&session.client_id),
-        connection: online.connection,
-        packet: &packet,
-        payload_len: view.payload.len(),
-    });
 }
 
 /// Terms of a session that is served by itself: a member of a group.

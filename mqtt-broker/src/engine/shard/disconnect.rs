@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use mqtt_codec::{Disconnect, Packet, Properties, ReasonCode};
-use mqtt_session::time::{Instant, Now};
+use mqtt_codec::{Disconnect, Packet, Properties, QoS, ReasonCode};
+use mqtt_session::time::{Instant, Now, UnixTime};
 
 use super::packets::Next;
 use super::state::{Stage, Timer};
@@ -15,6 +15,7 @@ use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::session::will::Will;
 use crate::engine::session::{Session, SessionExpiry};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{Origin, StoreOp, Ticket, Urgency};
 use std::time::Duration;
 
 /// A session's timer looks again at least this often, so that timers of what is gone do not pile up.
@@ -94,13 +95,16 @@ impl Shard {
         self.forget(id);
         let session = match stage {
             Stage::Online(session) => session,
-            Stage::Lobby | Stage::Asking(_) => {
+            Stage::Lobby | Stage::Asking(_) | Stage::Joining(_) => {
                 if !internal {
                     sink.tell(Event::Disconnected {
                         connection: id,
                         client_id: None,
                         cause,
                     });
+                }
+                if let Stage::Joining(joining) = stage {
+                    self.leave_unseen(now, joining.session, cause, sink);
                 }
                 return;
             }
@@ -124,11 +128,46 @@ impl Shard {
         if cause == Cause::NoLongerAuthorised {
             state.will = None;
         }
-        if cause == Cause::ShuttingDown {
-            self.publish_will(now, session, sink);
-            return;
+        self.part(now, session, cause, sink);
+    }
+
+    /// A session whose client was not greeted yet has no connection any more.
+    fn leave_unseen<S: Sink>(&mut self, now: Now, session: SessionId, cause: Cause, sink: &mut S) {
+        if let Some(state) = self.sessions.get_mut(key(session)) {
+            state.joining = None;
+            self.part(now, session, cause, sink);
         }
-        self.leave_alone(now, session, sink);
+    }
+
+    /// Session and connection are not one any more.
+    fn part<S: Sink>(&mut self, now: Now, session: SessionId, cause: Cause, sink: &mut S) {
+        if cause == Cause::ShuttingDown {
+            // Another life of the broker goes on with the session.
+            self.keep_away(now, session, None, sink);
+            self.publish_will(now, session, sink);
+        } else {
+            self.leave_alone(now, session, sink);
+        }
+    }
+
+    /// Keeps that the session's client is gone.
+    fn keep_away<S: Sink>(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        will_due: Option<UnixTime>,
+        sink: &mut S,
+    ) {
+        let Some(expiry) = self.sessions.get(key(session)).map(|state| state.expiry) else {
+            return;
+        };
+        let away = |session| StoreOp::Away {
+            session,
+            since: now.unix,
+            expiry,
+            will_due,
+        };
+        self.keep_for(session, away, Urgency::Lazy, sink);
     }
 
     /// The session has no connection any more.
@@ -145,17 +184,18 @@ impl Shard {
             SessionExpiry::AtClose | SessionExpiry::Never => None,
         };
         state.ends = lasts.map(|span| now.instant.saturating_add(span));
-        let at_once = match &mut state.will {
-            Some(will) if will.delay.is_zero() => true,
-            Some(will) => {
-                // The delay, or the end of the session if that is sooner.
-                let delay = lasts.map_or(will.delay, |span| span.min(will.delay));
-                will.due = Some(now.instant.saturating_add(delay));
-                false
-            }
-            None => false,
-        };
+        // The delay, or the end of the session if that is sooner.
+        let delay = state
+            .will
+            .as_ref()
+            .map(|will| lasts.map_or(will.delay, |span| span.min(will.delay)));
+        let at_once = delay.is_some_and(|delay| delay.is_zero());
+        if let (Some(will), Some(delay), false) = (&mut state.will, delay, at_once) {
+            will.due = Some(now.instant.saturating_add(delay));
+        }
         self.watch_session(now, session);
+        let will_due = delay.map(|delay| now.unix.saturating_add(delay));
+        self.keep_away(now, session, will_due, sink);
         // Before the will, which is not for one who is gone.
         self.tell_groups(session, false, sink);
         if at_once {
@@ -177,20 +217,21 @@ impl Shard {
     }
 
     /// A session and all its state are over. A will that still waits is published first.
-    pub(super) fn end_session<S: Sink>(&mut self, now: Now, session: SessionId, sink: &mut S) {
+    /// What has to wait until that is kept waits for the ticket.
+    pub(super) fn end_session<S: Sink>(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        sink: &mut S,
+    ) -> Option<Ticket> {
         self.publish_will(now, session, sink);
-        let Some(state) = self.sessions.get_mut(key(session)) else {
-            return;
-        };
+        let state = self.sessions.get_mut(key(session))?;
         let filters = std::mem::take(&mut state.filters);
         let internal = state.internal;
         for filter in filters.iter() {
             self.drop_subscription(session, filter, sink);
         }
-        let client_id = match self.sessions.get(key(session)) {
-            Some(state) => state.client_id.clone(),
-            None => return,
-        };
+        let client_id = self.sessions.get(key(session))?.client_id.clone();
         let hash = self.client_hash(&client_id);
         if let Ok(entry) = self
             .clients
@@ -198,9 +239,7 @@ impl Shard {
         {
             entry.remove();
         }
-        let Some(mut state) = self.sessions.remove(key(session)) else {
-            return;
-        };
+        let mut state = self.sessions.remove(key(session))?;
         if !internal {
             self.tally.clients_total = self.tally.clients_total.saturating_sub(1);
             self.commons.sessions.fetch_sub(1, Ordering::Relaxed);
@@ -215,8 +254,11 @@ impl Shard {
             for delivery in sent.iter().chain(&waiting) {
                 self.count_settled(1, delivery.message.payload_len());
             }
-            self.pass_on(now, sent, waiting, sink);
+            let sent = sent.into_iter().filter(|sent| sent.qos == QoS::AtLeastOnce);
+            self.pass_on(now, state.durable, sent.chain(waiting), sink);
         }
+        let end = state.durable.map(|session| StoreOp::End { session })?;
+        Some(sink.persist(end, Urgency::Lazy))
     }
 
     /// Publishes a session's will if it has one, exactly once.
@@ -238,7 +280,11 @@ impl Shard {
                 .settings
                 .policy
                 .may(&state.client_id, user_name, Action::Write, topic);
+        let origin = state
+            .durable
+            .map_or(Origin::Fresh, |session| Origin::Will { session });
         if !allowed {
+            self.keep_nothing_but(origin, sink);
             return;
         }
         let view = MessageView {
@@ -249,7 +295,7 @@ impl Shard {
             },
             ..stored
         };
-        self.publish(now, &view, Some(session), sink);
+        self.publish(now, &view, Some(session), origin, sink);
     }
 
     /// The broker stops: wills whose delay still runs are published too.

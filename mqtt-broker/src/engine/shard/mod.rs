@@ -8,16 +8,19 @@ mod attach;
 mod deliver;
 mod disconnect;
 mod expire;
+mod keep;
 mod letters;
 mod packets;
 mod publish;
 mod pump;
 mod reload;
+mod restore;
 mod shared;
 mod state;
 mod subscribe;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -47,9 +50,11 @@ use super::routing::local::{LocalIndex, Match};
 use super::session::{HELD_MESSAGES_MAX, Session};
 use super::sink::{Reading, Sink, Verdict};
 use super::slab::{Place, Slab};
+use super::store_op::Ticket;
 use super::wheel::Wheel;
-use deliver::Frames;
+use keep::Promises;
 use state::{Connection, Stage, Timer};
+use write::Frames;
 
 /// What a connection came through.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +77,8 @@ pub struct Shard {
     clients: HashTable<u32>,
     index: LocalIndex,
     cache: MatchCache,
+    /// How many of them belong to durable sessions, where other shards need to know.
+    durable_filters: HashMap<Arc<str>, u32, RandomState>,
     groups: Groups,
     /// Filters of the groups that this shard looks after, by number.
     group_filters: HashMap<u32, Arc<str>>,
@@ -82,6 +89,7 @@ pub struct Shard {
     hasher: RandomState,
     random: StdRng,
     next_sweep: Option<Instant>,
+    promises: Promises,
     // Buffers that are used again in each turn.
     frames: Frames,
     scratch: Vec<u8>,
@@ -105,6 +113,7 @@ impl Shard {
             clients: HashTable::new(),
             index: LocalIndex::new(commons.seed),
             cache: MatchCache::new(commons.seed),
+            durable_filters: HashMap::with_hasher(hasher(commons.seed)),
             groups: Groups::new(commons.seed),
             group_filters: HashMap::new(),
             timers: Wheel::new(Instant::from_millis(0)),
@@ -113,6 +122,7 @@ impl Shard {
             hasher: hasher(commons.seed),
             random: StdRng::from_seed(seed),
             next_sweep: None,
+            promises: Promises::default(),
             frames: Frames::default(),
             scratch: Vec::new(),
             forwarded: PropertiesBuf::new(),
@@ -200,6 +210,12 @@ impl Shard {
     /// Letters from another shard.
     pub fn handle_batch<S: Sink>(&mut self, now: Now, _from: ShardId, batch: Batch, sink: &mut S) {
         self.read_letters(now, batch, sink);
+        self.uncounted = true;
+    }
+
+    /// What was persisted up to this ticket is durable.
+    pub fn handle_durable<S: Sink>(&mut self, now: Now, upto: Ticket, sink: &mut S) {
+        self.keep_promises(now, upto, sink);
         self.uncounted = true;
     }
 
@@ -298,13 +314,24 @@ impl Shard {
         packet: &Packet<'_>,
         sink: &mut S,
     ) {
+        self.trace(connection, version, packet, sink);
+        self.append(connection, |out| packet.encode(version, out), sink);
+    }
+
+    /// Tells of a packet that is sent to a client that has a session.
+    fn trace<S: Sink>(
+        &self,
+        connection: ConnectionId,
+        version: Version,
+        packet: &Packet<'_>,
+        sink: &mut S,
+    ) {
         if self.settings.trace {
             let session = self.session_of(connection);
             let state = session.and_then(|id| self.sessions.get(key(id)));
             let client_id = state.map(|state| &*state.client_id);
             self.tell_sending(connection, version, client_id, packet, sink);
         }
-        self.append(connection, version, packet, sink);
     }
 
     fn tell_sending<S: Sink>(
@@ -326,16 +353,16 @@ impl Shard {
         }
     }
 
+    /// Appends one packet to what a connection is sent.
     fn append<S: Sink>(
         &mut self,
         connection: ConnectionId,
-        version: Version,
-        packet: &Packet<'_>,
+        encode: impl FnOnce(&mut Vec<u8>),
         sink: &mut S,
     ) {
         self.tally.packets_sent += u64::from(!self.is_internal(connection));
         let out = sink.out(connection);
-        out.append(|out| packet.encode(version, out));
+        out.append(encode);
         if out.is_full() {
             // Who does not take the answers is not asked for more of what they answer.
             out.ask_for_room();
@@ -385,8 +412,9 @@ impl Shard {
             .lookup(topic, self.settings.allow_duplicate_messages);
         let mut stamp = stamp;
         if !alone {
-            let (shards, generation) = self.commons.interest.shards_for(topic);
-            found.remote = shards.without(self.id);
+            let (mut wanted, generation) = self.commons.interest.shards_for(topic);
+            wanted.by = wanted.by.without(self.id);
+            found.remote = wanted;
             stamp.global = generation;
         }
         let found = Rc::new(found);

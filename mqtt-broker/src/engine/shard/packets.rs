@@ -13,6 +13,7 @@ use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::limits::CONNECT_BYTES_MAX;
 use crate::engine::lobby::connect::Refusal;
 use crate::engine::sink::Sink;
+use crate::engine::store_op::Ticket;
 
 /// What to do with the bytes behind a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,10 @@ impl Shard {
                 Stage::Online(session) => *session,
                 Stage::Asking(admitted) => {
                     admitted.unread.extend_from_slice(rest);
+                    return bytes.len();
+                }
+                Stage::Joining(joining) => {
+                    joining.admitted.unread.extend_from_slice(rest);
                     return bytes.len();
                 }
                 Stage::Lobby => match self.take_connect(now, id, rest, sink) {
@@ -247,7 +252,7 @@ impl Shard {
         Next::Nothing
     }
 
-    /// Sends an answer whose size the request decides. A client that takes none so large cannot be
+    /// Sends an answer whose size the request decides, once `kept` is durable. A client that takes none so large cannot be
     /// answered [MQTT-3.1.2-24]; what is smaller than its CONNACK always fits.
     pub(super) fn send_if_it_fits<S: Sink>(
         &mut self,
@@ -255,6 +260,7 @@ impl Shard {
         id: ConnectionId,
         session: SessionId,
         packet: &Packet<'_>,
+        kept: Option<Ticket>,
         sink: &mut S,
     ) -> Next {
         let version = self.version_of(id);
@@ -268,7 +274,7 @@ impl Shard {
             self.refuse(now, id, ReasonCode::PacketTooLarge, &detail, sink);
             return Next::Nothing;
         }
-        self.send(id, version, packet, sink);
+        self.send_when(id, packet, kept, sink);
         Next::Packet
     }
 

@@ -15,6 +15,7 @@ use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::lobby::connect::{forward, is_forwarded};
 use crate::engine::session::{HELD_BYTES_MAX, Held, Session};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{MessageNo, Origin, Retain, StoreOp, Ticket, Urgency};
 
 /// How far a message is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,10 @@ pub(super) enum Scope {
     /// To subscribers on all shards.
     Everywhere,
     /// To those here: another shard passed it on.
-    Here,
+    Here {
+        /// See [`crate::engine::letter::Block::owed_to`].
+        owed_to: Option<MessageNo>,
+    },
 }
 
 impl Shard {
@@ -162,20 +166,20 @@ impl Shard {
     ) -> Next {
         match (view.head.qos, packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                let matched = self.publish(now, view, Some(session), sink);
+                let (matched, kept) = self.publish(now, view, Some(session), Origin::Fresh, sink);
                 let reason = if matched {
                     ReasonCode::Success
                 } else {
                     ReasonCode::NoMatchingSubscribers
                 };
-                self.answer(id, Packet::Puback, packet_id, reason, sink);
+                self.answer_when(id, Packet::Puback, packet_id, reason, kept, sink);
                 Next::Packet
             }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 self.hold(now, id, session, packet_id, view, sink)
             }
             _ => {
-                self.publish(now, view, Some(session), sink);
+                self.publish(now, view, Some(session), Origin::Fresh, sink);
                 Next::Packet
             }
         }
@@ -202,12 +206,14 @@ impl Shard {
             })
         });
         let scratch = &mut self.scratch;
-        let mut taken = 0;
+        let durable = state.durable;
+        let mut taken = None;
         let outcome = held.messages.handle_qos2(packet_id, || {
-            taken = view.encoded_len() as u64;
-            Message::new(view, scratch)
+            let message = Message::new(view, scratch);
+            taken = Some(message.clone());
+            message
         });
-        held.bytes += taken;
+        held.bytes += taken.as_ref().map_or(0, |taken| taken.bytes().len() as u64);
         let full = held.bytes > HELD_BYTES_MAX;
         match outcome {
             Ok(Qos2::New) if full => {
@@ -216,7 +222,14 @@ impl Shard {
                 Next::Nothing
             }
             Ok(Qos2::New | Qos2::Repeated) => {
-                self.answer(id, Packet::Pubrec, packet_id, ReasonCode::Success, sink);
+                let hold = taken.zip(durable).map(|(message, session)| StoreOp::Hold {
+                    session,
+                    packet_id,
+                    message,
+                });
+                let kept = hold.map(|hold| sink.persist(hold, Urgency::Awaited));
+                let reason = ReasonCode::Success;
+                self.answer_when(id, Packet::Pubrec, packet_id, reason, kept, sink);
                 Next::Packet
             }
             Err(error) => {
@@ -244,14 +257,14 @@ impl Shard {
             held.bytes = held.bytes.saturating_sub(message.bytes().len() as u64);
             Some(message)
         });
-        let reason = match message {
+        let (reason, kept) = match message {
             Some(message) => {
-                self.release(now, &message, session, sink);
-                ReasonCode::Success
+                let kept = self.release(now, &message, session, ack.packet_id, sink);
+                (ReasonCode::Success, kept)
             }
-            None => ReasonCode::PacketIdentifierNotFound,
+            None => (ReasonCode::PacketIdentifierNotFound, None),
         };
-        self.answer(id, Packet::Pubcomp, ack.packet_id, reason, sink);
+        self.answer_when(id, Packet::Pubcomp, ack.packet_id, reason, kept, sink);
         Next::Packet
     }
 
@@ -261,18 +274,38 @@ impl Shard {
         now: Now,
         message: &Message,
         publisher: SessionId,
+        packet_id: PacketId,
         sink: &mut S,
-    ) {
+    ) -> Option<Ticket> {
         let view = message.view();
+        let origin = self
+            .durable_no(publisher)
+            .map_or(Origin::Fresh, |session| Origin::Released {
+                session,
+                packet_id,
+            });
         // [MQTT-4.3.3-13] The exchange goes on though the message may be over.
         if view.is_expired(now.unix) && view.head.expires != Some(view.head.published) {
-            return;
+            return self.keep_nothing_but(origin, sink);
         }
-        if view.head.retain {
-            self.commons.retained.set(message);
-        }
+        let retain = view.head.retain.then(|| self.retain(message.clone()));
         let publisher = Some(publisher);
-        self.route_message(now, message, &view, publisher, Scope::Everywhere, sink);
+        self.route(
+            now,
+            &view,
+            Some(message),
+            publisher,
+            Scope::Everywhere,
+            sink,
+        );
+        self.keep(origin, retain, Urgency::Awaited, sink)
+    }
+
+    /// Makes a message the retained one of its topic. Before matching: a subscriber enters the index
+    /// first and reads the store then, so it cannot miss the message on both ways.
+    fn retain(&mut self, message: Message) -> Retain {
+        let version = self.commons.retained.set(&message);
+        Retain { version, message }
     }
 
     /// A refusal that leaves the connection open. 3.x has no word for it: the message is acknowledged
@@ -287,7 +320,7 @@ impl Shard {
     ) {
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                self.answer(id, Packet::Puback, packet_id, reason, sink);
+                self.answer_when(id, Packet::Puback, packet_id, reason, None, sink);
             }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 let state = self.sessions.get(key(session));
@@ -296,46 +329,34 @@ impl Shard {
                     .is_some_and(|held| held.messages.contains(packet_id));
                 // A repeat of a message that was taken over stays taken over.
                 let reason = if open { ReasonCode::Success } else { reason };
-                self.answer(id, Packet::Pubrec, packet_id, reason, sink);
+                self.answer_when(id, Packet::Pubrec, packet_id, reason, None, sink);
             }
             _ => {}
         }
     }
 
-    /// Sends one of the four short answers.
-    pub(super) fn answer<S: Sink>(
-        &mut self,
-        id: ConnectionId,
-        kind: fn(Ack<'static>) -> Packet<'static>,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        sink: &mut S,
-    ) {
-        let version = self.version_of(id);
-        let ack = Ack {
-            packet_id,
-            reason,
-            properties: Properties::EMPTY,
-        };
-        self.send(id, version, &kind(ack), sink);
-    }
-
-    /// Keeps a message if it is retained, and brings it to all who want it. Whether anybody did.
+    /// Keeps a message if it is retained, and brings it to all who want it. Whether anybody did, and
+    /// what its answer has to wait for.
     pub(super) fn publish<S: Sink>(
         &mut self,
         now: Now,
         view: &MessageView<'_>,
         publisher: Option<SessionId>,
+        origin: Origin,
         sink: &mut S,
-    ) -> bool {
-        if view.head.retain {
-            // Before matching: a subscriber enters the index first and reads the store then, so it
-            // cannot miss the message on both ways.
-            self.commons
-                .retained
-                .set(&Message::new(view, &mut self.scratch));
-        }
-        self.route(now, view, publisher, Scope::Everywhere, sink)
+    ) -> (bool, Option<Ticket>) {
+        let message = view
+            .head
+            .retain
+            .then(|| Message::new(view, &mut self.scratch));
+        let retain = message.as_ref().map(|message| self.retain(message.clone()));
+        let everywhere = Scope::Everywhere;
+        let matched = self.route(now, view, message.as_ref(), publisher, everywhere, sink);
+        let urgency = match view.head.qos {
+            QoS::AtMostOnce => Urgency::Lazy,
+            _ => Urgency::Awaited,
+        };
+        (matched, self.keep(origin, retain, urgency, sink))
     }
 }
 

@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 
-use mqtt_codec::{Ack, Packet, Properties, QoS, ReasonCode, TopicFilter};
+use mqtt_codec::{Ack, Packet, PacketId, Properties, QoS, ReasonCode, TopicFilter};
 use mqtt_session::outbound::Resend;
 use mqtt_session::time::Now;
 
+use super::deliver::{Outcome, is_own};
+use super::keep::Promise;
 use super::{Shard, key};
 use crate::engine::envelope::MessageView;
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{
+    MessageNo, Origin, PublishOp, Receipt, Row, SessionNo, StoreOp, Urgency,
+};
 
 /// Packets for one client before it is the others' turn.
 const PACKETS_MAX: usize = 256;
@@ -76,22 +81,24 @@ impl Shard {
             return Step::Idle;
         };
         let Some(flow) = &mut state.flow else {
-            return self.replay(now, session);
+            return self.replay(now, session, sink);
         };
+        if let Some(packet_id) = flow.kept.pop_front() {
+            return self.send_first(now, session, packet_id, sink);
+        }
         let Some(first) = flow.queue.front() else {
-            return self.replay(now, session);
+            return self.replay(now, session, sink);
         };
         let view = first.message.view();
         let bytes = view.payload.len();
-        if is_over(&view, now) {
-            flow.pop();
-            self.count_settled(1, bytes);
-            return Step::Sent;
-        }
-        if first.qos == QoS::AtMostOnce {
+        let over = is_over(&view, now);
+        if over || first.qos == QoS::AtMostOnce {
             if let Some(delivery) = flow.pop() {
                 self.count_settled(1, bytes);
-                self.write_delivery(now, session.index, &delivery, None, false, sink);
+                if !over {
+                    self.write_delivery(now, session.index, &delivery, None, false, sink);
+                }
+                self.let_go(session, delivery.number, sink);
             }
             return Step::Sent;
         }
@@ -101,9 +108,78 @@ impl Shard {
         if let Some(delivery) = flow.pop() {
             flow.inflight_bytes += bytes as u64;
             let packet_id = flow.outbound.start(delivery.qos, delivery.clone());
-            self.write_delivery(now, session.index, &delivery, Some(packet_id), false, sink);
+            if delivery.qos == QoS::ExactlyOnce
+                && let Some(number) = delivery.number
+                && self.keep_sent(session, connection, number, packet_id, sink)
+            {
+                return Step::Sent;
+            }
+            self.write_kept(now, session, &delivery, packet_id, delivery.dup, sink);
         }
         Step::Sent
+    }
+
+    /// A QoS 2 message from the queue leaves once its packet id is kept. Whether it is to be.
+    fn keep_sent<S: Sink>(
+        &mut self,
+        session: SessionId,
+        connection: ConnectionId,
+        number: MessageNo,
+        packet_id: PacketId,
+        sink: &mut S,
+    ) -> bool {
+        let sent = |session| StoreOp::Sent {
+            session,
+            number,
+            packet_id,
+        };
+        let Some(ticket) = self.keep_for(session, sent, Urgency::Awaited, sink) else {
+            return false;
+        };
+        let send = Promise::Send {
+            connection,
+            packet_id,
+        };
+        self.promise(ticket, send);
+        true
+    }
+
+    /// A QoS 2 message whose packet id is kept is sent for the first time.
+    fn send_first<S: Sink>(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        packet_id: PacketId,
+        sink: &mut S,
+    ) -> Step {
+        let flow = self
+            .sessions
+            .get(key(session))
+            .and_then(|s| s.flow.as_ref());
+        let delivery = flow
+            .and_then(|flow| flow.outbound.message(packet_id))
+            .cloned();
+        if let Some(delivery) = delivery {
+            self.write_kept(now, session, &delivery, packet_id, false, sink);
+        }
+        Step::Sent
+    }
+
+    /// Writes a PUBLISH of QoS 1 or 2. One that is too large for the client is over.
+    fn write_kept<S: Sink>(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        delivery: &Delivery,
+        packet_id: PacketId,
+        dup: bool,
+        sink: &mut S,
+    ) {
+        let packet_id = Some(packet_id);
+        let outcome = self.write_delivery(now, session.index, delivery, packet_id, dup, sink);
+        if outcome == Outcome::TooLarge {
+            self.let_go(session, delivery.number, sink);
+        }
     }
 
     /// One PUBLISH or PUBREL that a former connection left open [MQTT-4.4.0-1].
@@ -139,7 +215,7 @@ impl Shard {
             }) => {
                 // Once written to a network a message is no longer subject to expiry.
                 let delivery = message.clone();
-                self.write_delivery(now, session.index, &delivery, Some(packet_id), true, sink);
+                self.write_kept(now, session, &delivery, packet_id, true, sink);
                 true
             }
         }
@@ -147,7 +223,7 @@ impl Shard {
 
     /// Moves the next page of retained messages into the queue, which is empty by now. They are not
     /// subject to its limits: a page is all there ever is.
-    fn replay(&mut self, now: Now, session: SessionId) -> Step {
+    fn replay<S: Sink>(&mut self, now: Now, session: SessionId, sink: &mut S) -> Step {
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return Step::Idle;
         };
@@ -166,10 +242,14 @@ impl Shard {
         let options = replay.options;
         let extra = replay.extra.clone();
         let mut page = std::mem::take(&mut self.page);
-        match self.commons.retained.page(filter, cursor, PAGE, &mut page) {
-            Some(cursor) => replay.cursor = cursor,
-            None => drop(first.remove()),
-        }
+        let done = match self.commons.retained.page(filter, cursor, PAGE, &mut page) {
+            Some(cursor) => {
+                replay.cursor = cursor;
+                None
+            }
+            None => Some(first.remove_entry().0),
+        };
+        let durable = state.durable;
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));
@@ -190,15 +270,27 @@ impl Shard {
             messages += 1;
             bytes += view.payload.len();
             let qos = self.settings.qos_towards(options.qos, view.head.qos);
-            flow.push(Delivery {
+            let kept = durable.filter(|_| keeps_replay(&view, qos));
+            let number = kept.map(|_| self.commons.numbers.message());
+            let delivery = Delivery {
                 message,
                 extra: extra.clone(),
                 qos,
                 retain: true,
-            });
+                number,
+                dup: false,
+            };
+            if let (Some(session), Some(number)) = (kept, number) {
+                let op = replayed(session, number, &delivery);
+                sink.persist(StoreOp::Publish(Box::new(op)), Urgency::Lazy);
+            }
+            flow.push(delivery);
         }
         self.page = page;
         self.count_stored(messages, bytes);
+        if let (Some(session), Some(filter)) = (durable, done) {
+            sink.persist(StoreOp::Replayed { session, filter }, Urgency::Lazy);
+        }
         step
     }
 
@@ -208,6 +300,35 @@ impl Shard {
             .online
             .as_ref()
             .map(|online| online.connection)
+    }
+}
+
+/// Whether a retained message on its way to a durable session is kept for it.
+fn keeps_replay(view: &MessageView<'_>, qos: QoS) -> bool {
+    qos > QoS::AtMostOnce && !is_own(view.topic)
+}
+
+/// A retained message that waits in a durable session's queue, as the store keeps it.
+fn replayed(session: SessionNo, number: MessageNo, delivery: &Delivery) -> PublishOp {
+    let receipt = Receipt {
+        session,
+        qos: delivery.qos,
+        retain: true,
+        extra: delivery.extra.clone(),
+        packet_id: None,
+        away: false,
+    };
+    let row = Row {
+        number,
+        message: delivery.message.clone(),
+        receivers: vec![receipt],
+    };
+    PublishOp {
+        number,
+        row: Some(row),
+        retain: None,
+        awaits: 0,
+        origin: Origin::Fresh,
     }
 }
 

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use mqtt_codec::SharedFilter;
 use mqtt_session::time::Now;
 
-use super::deliver::{Frames, Outcome, group_of};
+use super::deliver::{Outcome, group_of};
+use super::write::Frames;
 use super::{Shard, key};
 use crate::engine::commons::membership::{Change, What};
 use crate::engine::envelope::{Message, MessageView};
 use crate::engine::ids::{SessionAddress, SessionId, ShardId};
 use crate::engine::letter::{GroupSubscription, Letter};
 use crate::engine::limits::Settings;
-use crate::engine::routing::groups::{Readiness, terms_of};
+use crate::engine::routing::groups::{Member, Readiness, terms_of};
 use crate::engine::routing::local::{Subscriber, Subscription};
 use crate::engine::session::Session;
 use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{MessageNo, Origin, SessionNo, Urgency};
 use mqtt_codec::QoS;
 
 /// The name of a group: (share name, filter) over the whole broker.
@@ -41,15 +43,20 @@ impl Shard {
     ) {
         let group = group_key(shared);
         let home = self.home_of(&group);
+        let durable = self.durable_no(session).is_some();
         if self.commons.shards > 1 && !known {
             // On behalf of the group's shard, and before SUBACK: who publishes knowing of the SUBACK
             // has to find it.
-            self.commons
-                .interest
-                .enter_group(&shared.filter.as_str().into(), home);
+            let filter = shared.filter.as_str().into();
+            self.commons.interest.enter_group(&filter, home, durable);
         }
         let member = self.address_of(session);
-        self.tell_group(home, &group, member, What::Join(subscription), sink);
+        let join = What::Join {
+            subscription,
+            durable,
+            online: self.connection_of(session).is_some(),
+        };
+        self.tell_group(home, &group, member, join, sink);
     }
 
     /// Tells the shard that looks after a group what one of its members does.
@@ -92,25 +99,34 @@ impl Shard {
 
     fn take_in(&mut self, group: &Arc<str>, member: SessionAddress, what: What) {
         match what {
-            What::Join(subscription) => self.join_here(group, member, subscription, true),
+            What::Join {
+                subscription,
+                durable,
+                online,
+            } => {
+                let terms = terms_of(group, subscription);
+                let member = Member {
+                    address: member,
+                    subscription,
+                    terms,
+                    online,
+                    durable,
+                };
+                self.join_here(group, member);
+            }
             What::Leave => self.leave_here(group, member),
-            What::Presence(online) => self.groups.set_online(group, member, online),
+            What::Presence(online) => self.groups.change(group, member, |m| m.online = online),
+            What::NotDurable => self.groups.change(group, member, |m| m.durable = false),
         }
     }
 
-    fn join_here(
-        &mut self,
-        group: &Arc<str>,
-        member: SessionAddress,
-        subscription: GroupSubscription,
-        online: bool,
-    ) {
-        let Some(number) = self.groups.join(group, member, subscription, online) else {
+    fn join_here(&mut self, group: &Arc<str>, member: Member) {
+        let options = member.subscription.options;
+        let Some(number) = self.groups.join(group, member) else {
             return;
         };
         let filter: Arc<str> = filter_of(group).into();
         let subscriber = Subscriber::Group(number);
-        let options = subscription.options;
         self.enter(
             &filter,
             Subscription {
@@ -131,12 +147,31 @@ impl Shard {
         let group = group_key(shared);
         let home = self.home_of(&group);
         if self.commons.shards > 1 {
-            self.commons
-                .interest
-                .leave_group(shared.filter.as_str(), home);
+            let (filter, durable) = (shared.filter.as_str(), self.durable_no(session).is_some());
+            self.commons.interest.leave_group(filter, home, durable);
         }
         let member = self.address_of(session);
         self.tell_group(home, &group, member, What::Leave, sink);
+    }
+
+    /// A member's session is durable no longer.
+    pub(super) fn stay_in_group<S: Sink>(
+        &mut self,
+        session: SessionId,
+        shared: SharedFilter<'_>,
+        sink: &mut S,
+    ) {
+        let group = group_key(shared);
+        let home = self.home_of(&group);
+        if self.commons.shards > 1 {
+            let filter = shared.filter.as_str();
+            self.commons
+                .interest
+                .enter_group(&filter.into(), home, false);
+            self.commons.interest.leave_group(filter, home, true);
+        }
+        let member = self.address_of(session);
+        self.tell_group(home, &group, member, What::NotDurable, sink);
     }
 
     fn leave_here(&mut self, group: &str, member: SessionAddress) {
@@ -202,11 +237,15 @@ impl Shard {
                 let message = frames.message(view, &mut self.scratch);
                 let subscription = member.subscription;
                 let group = (&*group).into();
+                let qos = subscription.options.qos.min(view.head.qos);
+                let kept = frames.keeping.is_on() && member.durable && qos > QoS::AtMostOnce;
+                let owed_to = kept.then(|| frames.keeping.owed(&self.commons.numbers));
                 let letter = Letter::Deliver {
                     member: address,
                     group,
                     subscription,
                     message,
+                    owed_to,
                 };
                 sink.outbox(address.shard).push(letter);
                 return;
@@ -221,68 +260,76 @@ impl Shard {
         }
     }
 
-    /// A message of a group that another shard chose one of our sessions for.
+    /// A message of a group that another shard chose one of our sessions for. [`Self::keep`] comes
+    /// next.
     pub(super) fn deliver_to_member<S: Sink>(
         &mut self,
         now: Now,
         member: SessionAddress,
-        group: &str,
-        subscription: GroupSubscription,
-        message: Message,
+        (group, subscription): (&str, GroupSubscription),
+        message: &Message,
+        owed_to: Option<MessageNo>,
         sink: &mut S,
     ) {
         if self.sessions.get(key(member.session)).is_none() {
-            self.redeliver(now, group, message, sink);
-            return;
+            return self.redeliver(now, group, message, owed_to, sink);
         }
         let terms = terms_of(&group.into(), subscription);
-        self.deliver_alone(now, member.session.index, &terms, &message, sink);
+        let session = member.session.index;
+        self.route_to_one(now, session, &terms, message, owed_to, sink);
     }
 
     /// What an ended session leaves of its groups' messages goes to other members: QoS 1 always, QoS 2
-    /// only if it was never sent [MQTT-4.8.2-5].
+    /// only if it was never sent [MQTT-4.8.2-5]. `durable` is the number of the session, if it had one.
     pub(super) fn pass_on<S: Sink>(
         &mut self,
         now: Now,
-        sent: Vec<Delivery>,
-        waiting: Vec<Delivery>,
+        durable: Option<SessionNo>,
+        deliveries: impl Iterator<Item = Delivery>,
         sink: &mut S,
     ) {
-        let sent = sent
-            .into_iter()
-            .filter(|delivery| delivery.qos == QoS::AtLeastOnce);
-        for delivery in sent.chain(waiting) {
-            if let Some(group) = group_of(delivery.extra.as_ref()) {
-                self.redeliver(now, &Arc::clone(group), delivery.message, sink);
-            }
+        for delivery in deliveries {
+            let Some(group) = group_of(delivery.extra.as_ref()) else {
+                continue;
+            };
+            let origin = match (durable, delivery.number) {
+                (Some(session), Some(number)) => Origin::Moved { session, number },
+                _ => Origin::Fresh,
+            };
+            self.redeliver(now, group, &delivery.message, None, sink);
+            self.keep(origin, None, Urgency::Lazy, sink);
         }
     }
 
-    /// Chooses another member for a message that may still be delivered.
+    /// Chooses another member for a message that may still be delivered. [`Self::keep`] comes next.
     pub(super) fn redeliver<S: Sink>(
         &mut self,
         now: Now,
         group: &str,
-        message: Message,
+        message: &Message,
+        owed_to: Option<MessageNo>,
         sink: &mut S,
     ) {
-        if message.view().is_expired(now.unix) {
-            return;
-        }
+        let view = message.view();
         let home = self.home_of(group);
         if home != self.id {
+            let mut frames = self.begin(&view, Some(message));
+            frames.keeping.owe(owed_to);
+            let kept = frames.keeping.is_on() && view.head.qos > QoS::AtMostOnce;
+            let owed_to = kept.then(|| frames.keeping.owed(&self.commons.numbers));
+            self.frames = frames;
+            let (group, message) = (group.into(), message.clone());
             sink.outbox(home).push(Letter::Redeliver {
-                group: group.into(),
+                group,
                 message,
+                owed_to,
             });
             return;
         }
         self.take_in_members();
-        let Some(number) = self.groups.number(group) else {
-            return;
-        };
-        let mut frames = Frames::default();
-        self.deliver_to_group(now, number, &message.view(), &mut frames, sink);
+        let alive = !view.is_expired(now.unix);
+        let number = self.groups.number(group).filter(|_| alive);
+        self.route_to_group(now, number, message, owed_to, sink);
     }
 }
 

@@ -9,6 +9,7 @@ use mqtt_session::topic_alias::InboundAliases;
 use super::Peer;
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::lobby::Admitted;
+use crate::engine::store_op::Ticket;
 
 /// A connection, from accept to close. What most lack is boxed.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Connection {
     pub(super) last_packet: Instant,
     /// Silence after which the peer counts as gone, in milliseconds; 0 is never.
     pub(super) silence_max: u32,
+    /// Ticket of the last answer that had to wait for one.
+    pub(super) waits: Ticket,
     /// Deadline of the timer that counts; others that go off are stale.
     pub(super) armed: Instant,
     pub(super) listener: u16,
@@ -42,8 +45,19 @@ pub(super) enum Stage {
     Lobby,
     /// CONNECT is there, and somebody is asked about it; nothing is read meanwhile.
     Asking(Box<Admitted>),
+    /// It is to serve a session, which has to be kept first; nothing is read meanwhile.
+    Joining(Box<Joining>),
     /// It serves a session.
     Online(SessionId),
+}
+
+/// A client that was let in and waits for its session to be kept.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) session: SessionId,
+    /// The session was there before.
+    pub(super) resumed: bool,
+    pub(super) admitted: Box<Admitted>,
 }
 
 /// Who is woken by the wheel.
@@ -63,6 +77,7 @@ impl Connection {
             stage: Stage::Lobby,
             last_packet: now.instant,
             silence_max: 0,
+            waits: Ticket::default(),
             armed: Instant::from_millis(u64::MAX),
             listener: peer.listener,
             version: Version::V311,

@@ -20,6 +20,7 @@ use crate::engine::letter::GroupSubscription;
 use crate::engine::routing::local::{Extra, Subscriber, Subscription};
 use crate::engine::session::Replay;
 use crate::engine::sink::Sink;
+use crate::engine::store_op::{SavedSubscription, StoreOp, Ticket, Urgency};
 
 impl Shard {
     pub(super) fn handle_subscribe<S: Sink>(
@@ -37,10 +38,14 @@ impl Shard {
             .next()
             .unwrap_or(0);
         let mut reasons = Vec::with_capacity(subscribe.filters.len());
+        let mut kept = None;
         for (text, options) in subscribe.filters.iter() {
             let granted = self.subscribe(session, version, text, options, identifier, sink);
             reasons.push(match granted {
-                Ok(qos) => qos.as_u8(),
+                Ok((qos, ticket)) => {
+                    kept = ticket.or(kept);
+                    qos.as_u8()
+                }
                 Err(ReasonCode::ProtocolError) => {
                     let detail = "No Local on a shared subscription";
                     self.refuse(now, id, ReasonCode::ProtocolError, &detail, sink);
@@ -60,14 +65,15 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        let next = self.send_if_it_fits(now, id, session, &Packet::Suback(suback), sink);
+        let next = self.send_if_it_fits(now, id, session, &Packet::Suback(suback), kept, sink);
         if next == Next::Packet {
             self.pump(now, session, sink);
         }
         next
     }
 
-    /// Makes or replaces one subscription and returns the granted QoS.
+    /// Makes or replaces one subscription and returns the granted QoS, and what the answer has to
+    /// wait for.
     fn subscribe<S: Sink>(
         &mut self,
         session: SessionId,
@@ -76,7 +82,7 @@ impl Shard {
         options: SubscriptionOptions,
         identifier: u32,
         sink: &mut S,
-    ) -> Result<QoS, ReasonCode> {
+    ) -> Result<(QoS, Option<Ticket>), ReasonCode> {
         let filter = TopicFilter::parse(text).map_err(|_| ReasonCode::TopicFilterInvalid)?;
         if text.bytes().filter(|byte| *byte == b'/').count() > self.settings.topic_slashes_max {
             return Err(ReasonCode::TopicFilterInvalid);
@@ -123,13 +129,7 @@ impl Shard {
             self.join_group(session, shared, subscription, existed, sink);
             existed
         } else {
-            let subscriber = Subscriber::Session(session.index);
-            let subscription = Subscription {
-                subscriber,
-                options,
-                identifier,
-            };
-            self.enter(&filter_text, subscription)
+            self.enter_session(session, &filter_text, options, identifier)
         };
         self.tell_subscribed(session, text, options.qos, sink);
         self.note_subscription(session, &filter_text, shared.is_some(), existed);
@@ -141,9 +141,97 @@ impl Shard {
             RetainHandling::Never => false,
         };
         if wants_retained {
-            self.ask_for_retained(session, filter_text, options, identifier);
+            self.ask_for_retained(session, Arc::clone(&filter_text), options, identifier);
         }
-        Ok(options.qos)
+        let kept = self.keep_subscription(session, filter_text, options, identifier, sink);
+        Ok((options.qos, kept))
+    }
+
+    fn keep_subscription<S: Sink>(
+        &mut self,
+        session: SessionId,
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+        identifier: u32,
+        sink: &mut S,
+    ) -> Option<Ticket> {
+        let replays = self.sessions.get(key(session))?.replays.as_ref();
+        let subscription = SavedSubscription {
+            replays: replays.is_some_and(|replays| replays.contains_key(&filter)),
+            filter,
+            options,
+            identifier,
+        };
+        let op = |session| StoreOp::Subscribe {
+            session,
+            subscription,
+        };
+        self.keep_for(session, op, Urgency::Awaited, sink)
+    }
+
+    /// Enters a session's subscription. Whether it had it before.
+    pub(super) fn enter_session(
+        &mut self,
+        session: SessionId,
+        filter: &Arc<str>,
+        options: SubscriptionOptions,
+        identifier: u32,
+    ) -> bool {
+        let subscription = Subscription {
+            subscriber: Subscriber::Session(session.index),
+            options,
+            identifier,
+        };
+        let existed = self.enter(filter, subscription);
+        if !existed {
+            self.enter_durable(session, filter);
+        }
+        existed
+    }
+
+    /// A durable session has a subscription more: other shards have to know whether there is any.
+    fn enter_durable(&mut self, session: SessionId, filter: &Arc<str>) {
+        if self.commons.shards == 1 || self.durable_no(session).is_none() {
+            return;
+        }
+        let count = self.durable_filters.entry(Arc::clone(filter)).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.commons.interest.set_durable(filter, self.id, true);
+        }
+    }
+
+    /// A durable session has a subscription less, or is durable no longer.
+    fn leave_durable(&mut self, session: SessionId, filter: &str) {
+        if self.commons.shards == 1 || self.durable_no(session).is_none() {
+            return;
+        }
+        let Some(count) = self.durable_filters.get_mut(filter) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            self.durable_filters.remove(filter);
+            self.commons.interest.set_durable(filter, self.id, false);
+        }
+    }
+
+    /// A session that goes on is durable no longer.
+    pub(super) fn forget_durable<S: Sink>(&mut self, session: SessionId, sink: &mut S) {
+        let Some(state) = self.sessions.get(key(session)) else {
+            return;
+        };
+        let filters: Vec<Arc<str>> = state.filters.iter().map(Arc::clone).collect();
+        for filter in filters {
+            if let Some(shared) = SharedFilter::parse(TopicFilter::trusted(&filter)) {
+                self.stay_in_group(session, shared, sink);
+            } else {
+                self.leave_durable(session, &filter);
+            }
+        }
+        if let Some(state) = self.sessions.get_mut(key(session)) {
+            state.durable = None;
+        }
     }
 
     /// Enters a subscription into the index and, if it is the first of its filter here, tells the
@@ -165,7 +253,7 @@ impl Shard {
         change.existed
     }
 
-    fn note_subscription(
+    pub(super) fn note_subscription(
         &mut self,
         session: SessionId,
         filter: &Arc<str>,
@@ -186,7 +274,7 @@ impl Shard {
         }
     }
 
-    fn ask_for_retained(
+    pub(super) fn ask_for_retained(
         &mut self,
         session: SessionId,
         filter: Arc<str>,
@@ -226,8 +314,11 @@ impl Shard {
         sink: &mut S,
     ) -> Next {
         let mut reasons = Vec::with_capacity(unsubscribe.filters.len());
+        let mut kept = None;
         for text in unsubscribe.filters.iter() {
-            reasons.push(self.unsubscribe(session, text, sink).as_u8());
+            let (reason, ticket) = self.unsubscribe(session, text, sink);
+            reasons.push(reason.as_u8());
+            kept = ticket.or(kept);
         }
         let packet_id = unsubscribe.packet_id;
         let unsuback = Unsuback {
@@ -235,20 +326,24 @@ impl Shard {
             properties: Properties::EMPTY,
             reasons: &reasons,
         };
-        self.send_if_it_fits(now, id, session, &Packet::Unsuback(unsuback), sink)
+        self.send_if_it_fits(now, id, session, &Packet::Unsuback(unsuback), kept, sink)
     }
 
-    fn unsubscribe<S: Sink>(&mut self, session: SessionId, text: &str, sink: &mut S) -> ReasonCode {
+    fn unsubscribe<S: Sink>(
+        &mut self,
+        session: SessionId,
+        text: &str,
+        sink: &mut S,
+    ) -> (ReasonCode, Option<Ticket>) {
         let Some(state) = self.sessions.get_mut(key(session)) else {
-            return ReasonCode::NoSubscriptionExisted;
+            return (ReasonCode::NoSubscriptionExisted, None);
         };
         let Some(filter) = state.filters.remove(text) else {
-            let valid = TopicFilter::parse(text).is_ok();
-            return if valid {
-                ReasonCode::NoSubscriptionExisted
-            } else {
-                ReasonCode::TopicFilterInvalid
+            let reason = match TopicFilter::parse(text) {
+                Ok(_) => ReasonCode::NoSubscriptionExisted,
+                Err(_) => ReasonCode::TopicFilterInvalid,
             };
+            return (reason, None);
         };
         if let Some(replays) = &mut state.replays {
             replays.remove(&filter);
@@ -261,7 +356,9 @@ impl Shard {
             });
         }
         self.drop_subscription(session, &filter, sink);
-        ReasonCode::Success
+        let op = |session| StoreOp::Unsubscribe { session, filter };
+        let kept = self.keep_for(session, op, Urgency::Awaited, sink);
+        (ReasonCode::Success, kept)
     }
 
     /// Takes one of a session's filters out of every index.
@@ -275,6 +372,7 @@ impl Shard {
             self.leave_group(session, shared, sink);
             self.tally.shared_subscriptions = self.tally.shared_subscriptions.saturating_sub(1);
         } else {
+            self.leave_durable(session, filter);
             self.leave(filter, Subscriber::Session(session.index));
             self.tally.subscriptions = self.tally.subscriptions.saturating_sub(1);
         }

@@ -1,6 +1,7 @@
 //! What a broker of one and of several shards does, packet by packet, without a socket.
 
 mod corners;
+mod durable;
 mod limits;
 mod publishing;
 mod sessions;

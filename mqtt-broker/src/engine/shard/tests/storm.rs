@@ -208,7 +208,7 @@ fn nothing_is_left(world: &World) {
         assert!(shard.groups.number("g/t/#").is_none() && shard.group_filters.is_empty());
         let found = shard.index.lookup(topic, false);
         assert!(found.targets.is_empty() && found.groups.is_empty());
-        assert!(shard.commons.interest.shards_for(topic).0.is_empty());
+        assert!(shard.commons.interest.shards_for(topic).0.by.is_empty());
         let tally = shard.tally;
         assert_eq!((tally.messages_stored, tally.messages_stored_bytes), (0, 0));
         assert_eq!((tally.subscriptions, tally.shared_subscriptions), (0, 0));

@@ -21,6 +21,7 @@ use crate::engine::limits::{ListenerSettings, Settings};
 use crate::engine::lobby::Admitted;
 use crate::engine::out_queue::OutQueue;
 use crate::engine::sink::{Question, Reading, Sink, Verdict};
+use crate::engine::store_op::{SavedSession, StoreOp, Ticket, Urgency};
 
 /// A client's end of a connection, by number.
 pub(super) type Client = usize;
@@ -32,6 +33,8 @@ pub(super) struct World {
     pub(super) now: Now,
     /// How questions are answered.
     pub(super) verdicts: Verdicts,
+    /// Nothing more becomes durable.
+    pub(super) disk_waits: bool,
     next_index: u32,
 }
 
@@ -62,6 +65,12 @@ pub(super) struct TestSink {
     moved: Vec<(ConnectionId, ShardId, Box<Admitted>)>,
     questions: VecDeque<(ConnectionId, Question)>,
     pub(super) lines: Vec<String>,
+    /// What was to be kept, in order.
+    ops: Vec<(StoreOp, Urgency)>,
+    /// Of these, how many are in batches that were submitted.
+    submitted: usize,
+    batches: u64,
+    durable: u64,
 }
 
 impl Sink for TestSink {
@@ -82,6 +91,10 @@ impl Sink for TestSink {
     }
     fn outbox(&mut self, to: ShardId) -> &mut Batch {
         self.outboxes.entry(to.0).or_default()
+    }
+    fn persist(&mut self, op: StoreOp, urgency: Urgency) -> Ticket {
+        self.ops.push((op, urgency));
+        Ticket(self.batches + 1)
     }
     fn ask(&mut self, connection: ConnectionId, question: Question) {
         self.questions.push_back((connection, question));
@@ -182,6 +195,7 @@ impl World {
                 unix: UnixTime::from_millis(1_700_000_000_000),
             },
             verdicts: Verdicts::Given,
+            disk_waits: false,
             next_index: 0,
         }
     }
@@ -554,7 +568,40 @@ impl World {
             let sink = &mut self.sinks[usize::from(to)];
             self.shards[usize::from(to)].handle_batch(self.now, from, batch, sink);
         }
-        busy | self.flush(n)
+        busy | self.flush(n) | self.submit(n)
+    }
+
+    fn submit(&mut self, n: usize) -> bool {
+        let sink = &mut self.sinks[n];
+        if sink.submitted < sink.ops.len() {
+            sink.submitted = sink.ops.len();
+            sink.batches += 1;
+        }
+        if self.disk_waits || sink.durable == sink.batches {
+            return false;
+        }
+        sink.durable = sink.batches;
+        self.shards[n].handle_durable(self.now, Ticket(sink.durable), sink);
+        true
+    }
+
+    /// What was to be kept since the last look.
+    pub(super) fn kept(&mut self) -> Vec<StoreOp> {
+        let ops = self.sinks.iter_mut().flat_map(|sink| {
+            sink.submitted = 0;
+            std::mem::take(&mut sink.ops)
+        });
+        ops.map(|(op, _)| op).collect()
+    }
+
+    /// Takes in a session as a former life of the broker left it.
+    pub(super) fn restore(&mut self, saved: &SavedSession) {
+        for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
+            if shard.is_home_of(&saved.session.client_id) {
+                shard.restore(self.now, saved.clone(), sink);
+            }
+        }
+        self.settle();
     }
 
     fn flush(&mut self, n: usize) -> bool {

@@ -1,0 +1,162 @@
+//! A start finds what a former life of the broker kept.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_codec::{QoS, SharedFilter, TopicFilter};
+use mqtt_session::inbound::Inbound;
+use mqtt_session::outbound::Reopened;
+use mqtt_session::time::{Instant, Now, UnixTime};
+
+use super::{Shard, key};
+use crate::engine::ids::SessionId;
+use crate::engine::letter::GroupSubscription;
+use crate::engine::session::flow::{Delivery, Flow};
+use crate::engine::session::will::Will;
+use crate::engine::session::{Held, SessionExpiry};
+use crate::engine::sink::Sink;
+use crate::engine::store_op::{SavedDelivery, SavedSession, SavedSubscription};
+
+/// Clients that were connected when the broker ended have at least so long to come back before their
+/// wills are published: it was not they who failed (MQTT 5, 3.1.2.5 lets a server wait).
+const WILL_DELAY_MIN: Duration = Duration::from_secs(5);
+
+impl Shard {
+    /// Whether the sessions of a client id live here.
+    #[must_use]
+    pub fn is_home_of(&self, client_id: &str) -> bool {
+        self.home_of(client_id) == self.id
+    }
+
+    /// Takes a session in as it was kept. Its client is not connected. Retained messages have to be
+    /// there already, and no connection yet.
+    pub fn restore<S: Sink>(&mut self, now: Now, saved: SavedSession, sink: &mut S) {
+        let SavedSession {
+            session: known,
+            away,
+            subscriptions,
+            held,
+            deliveries,
+        } = saved;
+        let session = self.add_session(known.client_id, known.listener, false);
+        let Some(state) = self.sessions.get_mut(key(session)) else {
+            return;
+        };
+        state.durable = Some(known.session);
+        state.user_name = known.user_name;
+        state.expiry = known.expiry;
+        let since = away.map_or(now.unix, |(since, _)| since);
+        state.ends = match known.expiry {
+            SessionExpiry::After(span) => Some(at(now, since.saturating_add(span))),
+            SessionExpiry::AtClose | SessionExpiry::Never => None,
+        };
+        let due = match away {
+            Some((_, due)) => due.map(|due| at(now, due)),
+            None => known.will.as_ref().map(|will| {
+                let due = now.instant.saturating_add(will.delay.max(WILL_DELAY_MIN));
+                state.ends.map_or(due, |ends| ends.min(due))
+            }),
+        };
+        state.will = known.will.filter(|_| due.is_some()).map(|will| {
+            Box::new(Will {
+                message: will.message,
+                expiry: will.expiry,
+                delay: will.delay,
+                due,
+            })
+        });
+        if !held.is_empty() {
+            let mut messages = Inbound::new(NonZeroU16::MAX);
+            let mut bytes = 0;
+            for (packet_id, message) in held {
+                bytes += message.bytes().len() as u64;
+                // As many as were open before fit; an id that stands there twice is one message.
+                let _kept = messages.handle_qos2(packet_id, || message);
+            }
+            state.inbound = Some(Box::new(Held { messages, bytes }));
+        }
+        self.restore_deliveries(session, deliveries);
+        for subscription in subscriptions {
+            self.restore_subscription(session, subscription, sink);
+        }
+        self.watch_session(now, session);
+    }
+
+    fn restore_deliveries(&mut self, session: SessionId, deliveries: Vec<SavedDelivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let Some(state) = self.sessions.get_mut(key(session)) else {
+            return;
+        };
+        let mut flow = Flow::new(self.settings.max_inflight_messages);
+        let (mut messages, mut bytes) = (0, 0);
+        for saved in deliveries {
+            let SavedDelivery {
+                number,
+                message,
+                receipt,
+            } = saved;
+            let Some(message) = message else {
+                if let Some(packet_id) = receipt.packet_id {
+                    flow.outbound.reopen(packet_id, Reopened::Pubrel);
+                }
+                continue;
+            };
+            let payload_len = message.payload_len();
+            messages += 1;
+            bytes += payload_len;
+            let delivery = Delivery {
+                message,
+                extra: receipt.extra,
+                qos: receipt.qos,
+                retain: receipt.retain,
+                number: Some(number),
+                dup: receipt.qos == QoS::AtLeastOnce && !receipt.away,
+            };
+            match receipt.packet_id {
+                Some(packet_id) => {
+                    flow.inflight_bytes += payload_len as u64;
+                    flow.outbound.reopen(packet_id, Reopened::Qos2(delivery));
+                }
+                None => flow.push(delivery),
+            }
+        }
+        state.flow = Some(Box::new(flow));
+        self.count_stored(messages, bytes);
+    }
+
+    fn restore_subscription<S: Sink>(
+        &mut self,
+        session: SessionId,
+        saved: SavedSubscription,
+        sink: &mut S,
+    ) {
+        let SavedSubscription {
+            filter,
+            options,
+            identifier,
+            replays,
+        } = saved;
+        let shared = SharedFilter::parse(TopicFilter::trusted(&filter));
+        if let Some(shared) = shared {
+            let subscription = GroupSubscription {
+                options,
+                identifier,
+            };
+            self.join_group(session, shared, subscription, false, sink);
+        } else {
+            self.enter_session(session, &filter, options, identifier);
+        }
+        self.note_subscription(session, &filter, shared.is_some(), false);
+        if replays {
+            self.ask_for_retained(session, Arc::clone(&filter), options, identifier);
+        }
+    }
+}
+
+/// When a moment of the calendar comes, or now if it is past.
+fn at(now: Now, then: UnixTime) -> Instant {
+    now.instant.saturating_add(then.saturating_since(now.unix))
+}
