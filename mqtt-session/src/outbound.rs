@@ -455,6 +455,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_open_before_a_restart_is_sent_again_in_order_and_new_ids_come_after_it() {
+        let mut outbound = Outbound::new(window(2));
+        for (value, delivery) in [
+            (7, Reopened::Qos2(70)),
+            (9, Reopened::Pubrel),
+            (7, Reopened::Qos2(71)),
+            (3, Reopened::Qos1(30)),
+        ] {
+            outbound.reopen(id(value), delivery);
+        }
+        assert_eq!(outbound.message(id(7)), Some(&70));
+        assert_eq!(
+            (outbound.message(id(9)), outbound.message(id(8))),
+            (None, None)
+        );
+        assert!(!outbound.has_room());
+        outbound.handle_connected(window(2));
+        let expected = ["publish 7 q2 70", "pubrel 9", "publish 3 q1 30"];
+        assert_eq!(resends(&mut outbound), expected);
+        outbound.handle_puback(id(3)).unwrap();
+        assert_eq!(outbound.start(Q1, 1), id(4));
+    }
+
+    #[test]
     fn each_state_takes_its_own_answer_only() {
         let mut outbound = Outbound::new(window(10));
         let first = outbound.start(Q1, 1);
