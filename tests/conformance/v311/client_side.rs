@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
-use mqtt_tests::{PATIENCE, Program, Running, Tool};
+use mqtt_tests::{Deadline, PATIENCE, Program, Running, Tool};
 
 use super::packet_bytes::{
-    ACCEPTED, DISCONNECT, puback, pubcomp, publish0, publish1, publish2, pubrec, pubrel, suback,
-    subscribe,
+    ACCEPTED, DISCONNECT, PINGREQ, puback, pubcomp, publish0, publish1, publish2, pubrec, pubrel,
+    suback, subscribe,
 };
 
 /// A server of one client.
@@ -29,7 +30,10 @@ impl Server {
         let mut server = Self(stream);
         // [MQTT-3.1.0-1] CONNECT is the first packet.
         server.expect(b"\x10\x12\x00\x04MQTT\x04");
-        let _flags_and_keep_alive: [u8; 3] = server.take();
+        let _flags: [u8; 1] = server.take();
+        let keep_alive = words.windows(2).find(|pair| pair[0] == "-k");
+        let keep_alive: u16 = keep_alive.map_or(60, |pair| pair[1].parse().expect("a number"));
+        server.expect(keep_alive.to_be_bytes());
         server.expect(b"\x00\x06client");
         server.send(ACCEPTED);
         (server, tool)
@@ -78,6 +82,16 @@ fn v311_2_3_1_2() {
         server.expect(text);
     }
     assert!(ids.len() == 3 && !ids.contains(&0), "{ids:?}");
+}
+
+/// [MQTT-3.1.2-23] A client that has nothing to say sends PINGREQ before the keep alive is over.
+#[test]
+fn v311_3_1_2_23() {
+    let (mut server, _tool) = Server::of_subscriber(&["-k", "5"]);
+    let silent = Deadline::start();
+    server.expect(PINGREQ);
+    let silence = silent.elapsed();
+    assert!(silence <= Duration::from_secs(5), "{silence:?}");
 }
 
 /// [MQTT-3.14.4-1] After DISCONNECT the client closes the connection, and says nothing between.
