@@ -49,6 +49,28 @@ fn a_remaining_length_may_be_overlong_in_3_x_only() {
     assert!(decode_connect(&older, &Limits::default()).is_ok());
 }
 
+/// [U-3.15.2.1-a] The shortest AUTH has no code either; one that ends behind its code is cut off.
+#[test]
+fn an_auth_has_code_and_properties_or_neither() {
+    for sender in [Sender::Client, Sender::Server] {
+        let cut = read_from(sender, b"\xf0\x01\x18", Version::V5).unwrap_err();
+        assert_eq!(cut.kind(), Kind::Truncated, "{sender:?}");
+        assert_eq!(cut.reason_code(), ReasonCode::MalformedPacket, "{sender:?}");
+    }
+    // Well formed, and wrong for another reason: a client does not say Success, and every AUTH
+    // names a method.
+    let short = |sender| read_from(sender, b"\xf0\x00", Version::V5).unwrap_err();
+    assert_eq!(short(Sender::Client).kind(), Kind::InvalidReasonCode);
+    assert_eq!(
+        short(Sender::Server).kind(),
+        Kind::AuthenticationMethodMissing
+    );
+    assert_eq!(
+        short(Sender::Server).reason_code(),
+        ReasonCode::ProtocolError
+    );
+}
+
 #[test]
 fn old_clients_are_put_up_with_in_3_1_only() {
     let name = b"\x00\x06MQIsdp\x03";

@@ -19,7 +19,8 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     pub(super) fn read(body: &mut Body<'a>, sender: Sender) -> Result<Self, Kind> {
-        let reason = if body.is_empty() {
+        let is_short = body.is_empty();
+        let reason = if is_short {
             ReasonCode::Success
         } else {
             body.reason(ReasonSet::auth(sender))?
@@ -27,7 +28,13 @@ impl<'a> Auth<'a> {
         if !ReasonSet::auth(sender).contains(reason.as_u8()) {
             return Err(Kind::InvalidReasonCode);
         }
-        let properties = body.optional_properties(PropertyPlace::Auth, sender)?;
+        // Unlike DISCONNECT, which may end behind its code, AUTH leaves out both or neither
+        // (MQTT 5, 3.15.2.1).
+        let properties = if is_short {
+            Properties::EMPTY
+        } else {
+            body.properties(PropertyPlace::Auth, sender)?.0
+        };
         body.finish()?;
         // It is a Protocol Error to omit the method (MQTT 5, 3.15.2.2.2).
         if properties.authentication_method().is_none() {
