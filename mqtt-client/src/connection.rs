@@ -188,10 +188,12 @@ impl Connection {
             .acknowledge(self.clock.now(), packet_id, reason)
     }
 
-    /// Sends AUTH (MQTT 5, 4.12).
+    /// Sends AUTH (MQTT 5, 4.12): Continue Authentication as the answer to
+    /// [`Event::Authenticate`], or Re-authenticate once connected, with the method of CONNECT.
     ///
     /// # Errors
-    /// [`RequestError::NotConnected`], [`RequestError::NotVersion5`].
+    /// [`RequestError::NotConnected`], [`RequestError::NotVersion5`],
+    /// [`RequestError::AuthenticationInvalid`], [`RequestError::PacketTooLarge`].
     pub fn authenticate(
         &mut self,
         reason: ReasonCode,

@@ -1,5 +1,7 @@
-//! Every normative statement of MQTT 3.1, 3.1.1 and 5.0 that a broker can be seen to obey, each by a
-//! test of its own over a real socket. Names are those of the table of statements.
+//! Every normative statement of MQTT 3.1, 3.1.1 and 5.0 that a broker or a client can be seen to obey,
+//! each by a test of its own over a real socket. Names are those of the table of statements,
+//! `tests/data/conformance.tsv`.
 
+mod stage;
 mod v311;
 mod v5;

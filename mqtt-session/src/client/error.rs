@@ -48,6 +48,9 @@ pub enum RequestError {
     /// 3.1 and 3.1.1 have no such packet.
     #[error("only MQTT 5 has this packet")]
     NotVersion5,
+    /// An AUTH that the protocol does not allow here (MQTT 5, 4.12): what is wrong with it.
+    #[error("this AUTH is not allowed: {0}")]
+    AuthenticationInvalid(&'static str),
     /// No message under this packet id waits to be acknowledged.
     #[error("no message waits to be acknowledged under this packet identifier")]
     UnknownPacketId,

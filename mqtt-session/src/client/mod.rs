@@ -32,6 +32,7 @@
 
 mod acknowledging;
 mod aliases;
+mod authenticating;
 mod connected;
 mod error;
 mod event;

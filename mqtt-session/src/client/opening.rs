@@ -1,7 +1,7 @@
 //! From CONNECT to CONNACK, and the refusals between.
 
 use mqtt_codec::{
-    Auth, Connack, Connect, Disconnect, Packet, PropertiesBuf, ReasonCode, TopicName, Version, Will,
+    Connack, Connect, Disconnect, Packet, PropertiesBuf, ReasonCode, TopicName, Version, Will,
 };
 
 use crate::keep_alive::Pinger;
@@ -93,6 +93,7 @@ impl ClientSession {
                 Failure::protocol("session present after a clean start"),
             ));
         }
+        self.check_method(now, connack)?;
         let connected = Connected::new(connack, &self.client_id, &self.settings);
         self.client_id.clone_from(&connected.client_id);
         self.pinger = Pinger::new(connected.keep_alive, now);
@@ -127,29 +128,6 @@ impl ClientSession {
                 packet_id: Some(packet_id),
                 result: Ok(()),
             }));
-    }
-
-    pub(super) fn handle_auth<'a>(
-        &mut self,
-        now: Instant,
-        auth: &Auth<'a>,
-    ) -> Result<Option<Event<'a>>, Failure> {
-        let ours = self
-            .settings
-            .connect_properties
-            .as_properties()
-            .authentication_method();
-        // [MQTT-4.12.0-6], [MQTT-4.12.0-5]
-        if ours.is_none() || auth.properties.authentication_method() != ours {
-            return Err(self.fail(
-                now,
-                Failure::protocol("AUTH with a method that we did not name"),
-            ));
-        }
-        Ok(Some(Event::Authenticate {
-            reason: auth.reason,
-            properties: auth.properties,
-        }))
     }
 
     pub(super) fn handle_disconnect(&mut self, disconnect: &Disconnect<'_>) -> Failure {

@@ -1,7 +1,7 @@
 //! SUBSCRIBE, UNSUBSCRIBE and AUTH: asked by the program, answered by the server.
 
 use mqtt_codec::{
-    Auth, Packet, PacketId, Properties, ReasonCode, Suback, Subscribe, SubscribeFiltersBuf,
+    Packet, PacketId, Properties, ReasonCode, Suback, Subscribe, SubscribeFiltersBuf,
     SubscriptionOptions, TopicFilter, Unsuback, Unsubscribe, UnsubscribeFiltersBuf,
 };
 
@@ -91,26 +91,6 @@ impl ClientSession {
                 filters: list.len(),
             },
         )
-    }
-
-    /// Sends AUTH: an answer to [`Event::Authenticate`], or the start of a new authentication.
-    ///
-    /// # Errors
-    /// [`RequestError::NotVersion5`], [`RequestError::NotConnected`].
-    pub fn authenticate(
-        &mut self,
-        now: Instant,
-        reason: ReasonCode,
-        properties: Properties<'_>,
-    ) -> Result<(), RequestError> {
-        if !self.settings.version.is_v5() {
-            return Err(RequestError::NotVersion5);
-        }
-        if self.phase == Phase::Closed {
-            return Err(RequestError::NotConnected);
-        }
-        self.send(now, &Packet::Auth(Auth { reason, properties }));
-        Ok(())
     }
 
     fn v5_only<'p>(&self, properties: Properties<'p>) -> Properties<'p> {

@@ -31,8 +31,8 @@ impl Server {
         // [MQTT-3.1.0-1] CONNECT is the first packet.
         server.expect(b"\x10\x12\x00\x04MQTT\x04");
         let _flags: [u8; 1] = server.take();
-        let keep_alive = words.windows(2).find(|pair| pair[0] == "-k");
-        let keep_alive: u16 = keep_alive.map_or(60, |pair| pair[1].parse().expect("a number"));
+        let keep_alive = words.iter().skip_while(|word| **word != "-k").nth(1);
+        let keep_alive: u16 = keep_alive.map_or(60, |word| word.parse().expect("a number"));
         server.expect(keep_alive.to_be_bytes());
         server.expect(b"\x00\x06client");
         server.send(ACCEPTED);

@@ -8,6 +8,7 @@ mod hand_client;
 mod packet_bytes;
 
 mod bridge_level;
+mod client_resending;
 mod client_side;
 mod connack;
 mod connect;

@@ -2,7 +2,8 @@
 //! section of the standard.
 //!
 //! `packets.rs` writes packets by hand, `client.rs` plays a client with them and has the broker
-//! that tests share, `message.rs` takes apart what is delivered.
+//! that tests share, `message.rs` takes apart what is delivered. In `client_*.rs` the roles are
+//! changed: `mqtt-client` is tested, and `stage.rs` plays the server.
 
 mod client;
 mod message;
@@ -11,6 +12,13 @@ mod packets;
 mod acks;
 mod alias;
 mod auth;
+mod client_aliases;
+mod client_auth;
+mod client_connack;
+mod client_errors;
+mod client_keep_alive;
+mod client_order;
+mod client_resuming;
 mod connack;
 mod connect;
 mod connect_properties;
