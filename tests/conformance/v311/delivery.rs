@@ -1,5 +1,8 @@
 //! 4.4, 4.5: what is sent again, and what an acknowledgement promises.
 
+use std::thread;
+use std::time::Duration;
+
 use super::brokers::shared;
 use super::hand_client::Client;
 use super::packet_bytes::{
@@ -36,6 +39,28 @@ fn v311_4_4_0_1() {
         client.expect(publish_as(0x3a, 5, "4401", "5"));
         client.gets_nothing_more(&mut publisher, "4401");
         client.drop_connection();
+    }
+}
+
+/// (trap 11) While a connection stands, no timer sends anything again: neither PUBLISH nor PUBREL.
+#[test]
+fn trap_11_nothing_is_sent_again_on_one_connection() {
+    let broker = shared();
+    let mut client = Client::subscribed(&broker, "trap-11", "trap-11", 2);
+    let mut publisher = Client::clean(&broker, "trap-11-publisher");
+    for (id, qos) in [(1, 1), (2, 2), (3, 2)] {
+        publisher.publish(qos, "trap-11", &id.to_string());
+        assert_eq!(client.message().id, id);
+    }
+    client.send(pubrec(3));
+    client.expect(pubrel(3));
+    // Timers that send again are measured in seconds where they exist. What is published meanwhile
+    // would be an occasion for them, too.
+    for _ in 0..6 {
+        thread::sleep(Duration::from_secs(1));
+        publisher.publish(1, "trap-11", "between");
+        assert_eq!(client.take().text(), "between");
+        client.ping();
     }
 }
 

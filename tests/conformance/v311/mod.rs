@@ -34,6 +34,7 @@ mod strings;
 mod suback;
 mod subscribe;
 mod topics;
+mod transport;
 mod traps;
 mod traps_of_bytes;
 mod unsubscribe;

@@ -4,7 +4,7 @@
 
 use super::brokers::with;
 use super::hand_client::Client;
-use super::packet_bytes::publish0;
+use super::packet_bytes::{publish0, retain0};
 
 /// (4.8 of the later standard; our choice for all versions) `$share/GROUP/FILTER` shares the
 /// messages among the subscribers of a group.
@@ -34,6 +34,27 @@ fn v311_u_unnumbered_f() {
         member.subscribe(&own, 0);
         member.gets_nothing_more(&mut publisher, &own);
     }
+}
+
+/// (trap 16) A shared subscription gets nothing that was kept, whether it is new or repeated. What
+/// is published as retained while it stands comes as any message does.
+#[test]
+fn trap_16_shared_subscriptions_get_no_retained_messages() {
+    let broker = with("shards 1");
+    let mut publisher = Client::clean(&broker, "trap-16-publisher");
+    publisher.send(retain0("trap-16", "kept"));
+    publisher.ping();
+    let mut client = Client::clean(&broker, "trap-16");
+    for filter in ["$share/g/trap-16", "$share/g/#", "$share/g/trap-16"] {
+        client.subscribe(filter, 1);
+        client.ping();
+    }
+    client.unsubscribe("$share/g/#");
+    publisher.send(retain0("trap-16", "live"));
+    client.expect(publish0("trap-16", "live"));
+    // It was there all the time.
+    client.subscribe("trap-16", 1);
+    client.expect(retain0("trap-16", "live"));
 }
 
 /// (trap 35) In shared filters too, `a/#` matches `a`, and `#` matches nothing with `$`.

@@ -1,7 +1,7 @@
 //! Sections 3.15 and 4.12: enhanced authentication, of which the broker knows no method.
 
 use super::client::{Client, assert_closed_for, assert_refused, broker, fresh};
-use super::packets::{Connect, block, packet, property};
+use super::packets::{Connect, Publish, block, packet, property};
 
 /// AUTH with this reason code and these properties.
 fn auth(code: u8, properties: &[u8]) -> Vec<u8> {
@@ -36,6 +36,23 @@ fn v5_4_12_0_1() {
         let connect = connect.with(property::authentication_data(&[0, 1, 2]));
         assert_refused(&broker(), &connect.bytes(), 0x8c);
     }
+}
+
+/// [MQTT-4.12.0-4] Who is not authenticated gets CONNACK of 0x80 or above and is closed; nothing that
+/// stands behind the CONNECT is done.
+#[test]
+fn v5_4_12_0_4() {
+    let broker = broker();
+    let topic = fresh("t");
+    let mut watcher = Client::subscribed(&broker, &topic, 0);
+    let method = property::authentication_method("X");
+    let connect = Connect::new(fresh("c")).with(method).bytes();
+    let data = property::authentication_data(b"wrong");
+    let method = property::authentication_method("X");
+    let answer = auth(0x18, &[method, data].concat());
+    let publish = Publish::new(&topic, "x").bytes();
+    assert_refused(&broker, &[connect, answer, publish].concat(), 0x8c);
+    watcher.nothing_more();
 }
 
 /// [MQTT-4.12.0-3] AUTH 0x00 is not for clients.

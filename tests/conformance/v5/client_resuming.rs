@@ -1,5 +1,7 @@
 //! What the client keeps from one connection to the next (5.0, 4.1, 4.4 and 4.6).
 
+use std::time::Duration;
+
 use mqtt_client::{Event, Options, PropertiesBuf, Property, Publication, QoS};
 
 use super::packets::{PUBCOMP, PUBREC, PUBREL, Publish, ack};
@@ -40,6 +42,16 @@ async fn v5_4_6_0_1() {
     for id in 1..=10 {
         stage.expect(numbered(id).dup().bytes()).await;
     }
+}
+
+/// (trap 11) While a connection stands, the client sends nothing again.
+#[tokio::test]
+async fn trap_11_the_client_repeats_nothing_on_one_connection() {
+    let mut stage = Stage::connected(resuming, ACCEPTED).await;
+    publish_numbered(&mut stage, 1..=3).await;
+    stage.say(ack(PUBREC, 2)).await;
+    stage.expect(ack(PUBREL, 2)).await;
+    stage.expect_silence(Duration::from_secs(6)).await;
 }
 
 /// [MQTT-3.2.2-4] A client that asked for a new session does not take an old one: it closes.

@@ -55,6 +55,24 @@ fn v5_2_1_3_1() {
     }
 }
 
+/// [MQTT-4.2.0-1] The transport is an ordered stream without loss, here TCP: packets may be cut at any
+/// byte, and joined.
+#[test]
+fn v5_4_2_0_1() {
+    let broker = broker();
+    let topic = fresh("t");
+    let mut subscriber = Client::subscribed(&broker, &topic, 0);
+    let mut publisher = Client::new(&broker);
+    let send = |text: &str| Publish::new(&topic, text).bytes();
+    for byte in send("cut") {
+        publisher.send(&[byte]);
+    }
+    publisher.send(&["a", "b", "c"].map(send).concat());
+    for text in ["cut", "a", "b", "c"] {
+        assert_eq!(subscriber.message().text(), text);
+    }
+}
+
 /// [MQTT-2.2.1-2] A PUBLISH of QoS 0 has no packet identifier: properties follow the topic.
 #[test]
 fn v5_2_2_1_2() {

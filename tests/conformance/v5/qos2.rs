@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::acks::DENIED;
 use super::client::{Client, broker, fresh, let_pass};
-use super::packets::{Connect, PUBCOMP, PUBREC, PUBREL, Publish, ack, ack_with, property};
+use super::packets::{Connect, PUBACK, PUBCOMP, PUBREC, PUBREL, Publish, ack, ack_with, property};
 use super::qos1::keeping;
 
 /// [MQTT-4.3.3-1] Each new message gets an identifier not in use.
@@ -86,6 +86,40 @@ fn v5_4_3_3_5() {
     client.nothing_more();
     client.cut();
     Client::connect(&broker, &connect).nothing_more();
+}
+
+/// An acknowledgement of another kind than the one that is waited for ends the connection.
+#[test]
+fn an_acknowledgement_of_the_wrong_kind_is_a_protocol_error() {
+    let broker = broker();
+    for (qos, wrong) in [(1, PUBREC), (1, PUBCOMP), (2, PUBACK), (2, PUBCOMP)] {
+        let topic = fresh("t");
+        let mut client = Client::subscribed(&broker, &topic, qos);
+        Client::new(&broker).publish(&Publish::new(&topic, "x").qos(qos, 1));
+        let id = client.message().id();
+        client.send(&ack(wrong, id));
+        client.expect_disconnect(0x82);
+    }
+}
+
+/// (trap 11) While a connection stands, an open PUBREL is not sent again, nor is the PUBREC that the
+/// broker has said to a message.
+#[test]
+fn trap_11_no_half_of_qos_2_is_repeated_on_one_connection() {
+    let broker = broker();
+    let topic = fresh("t");
+    let mut client = Client::subscribed(&broker, &topic, 2);
+    let mut publisher = Client::new(&broker);
+    publisher.publish(&Publish::new(&topic, "1").qos(2, 1));
+    let id = client.message().id();
+    client.send(&ack(PUBREC, id));
+    client.expect_answer(6, id, &[0x00]);
+    publisher.send(&Publish::new(&topic, "2").qos(2, 2).bytes());
+    publisher.expect_answer(5, 2, &[0x00]);
+    // Timers that send again are measured in seconds where they exist; the standard forbids them.
+    let_pass(6000);
+    client.nothing_more();
+    publisher.nothing_more();
 }
 
 /// [MQTT-4.3.3-6] After PUBREL the PUBLISH is not sent again.
