@@ -9,7 +9,8 @@ const PROPERTIES: &[u8] = b"\x01\x01\x03\x00\x01t\x26\x00\x01k\x00\x01v";
 
 /// A client of 5.0 with a subscription at QoS 1.
 fn version5(client_id: &str, filter: &str) -> Client {
-    let mut client = Client::silent(&shared());
+    let broker = shared();
+    let mut client = Client::silent(&broker);
     let hello = Fields::new()
         .string("MQTT")
         .byte(5)

@@ -4,7 +4,7 @@ use mqtt_client::{Error, Event, Options, PropertiesBuf, Property, Publication, Q
 use mqtt_client::{Properties, RequestError, SubscriptionOptions};
 
 use super::packets::{Publish, block, disconnect, packet, property};
-use crate::stage::{Stage, accepted_with};
+use crate::stage::{ACCEPTED, Stage, accepted_with};
 
 /// What the client says with its AUTH.
 fn said(data: &'static [u8]) -> PropertiesBuf {
@@ -82,6 +82,29 @@ async fn v5_4_12_0_5() {
     stage.connect(accepted()).await;
     stage.say(wrong).await;
     stage.expect_refusal(0x82).await;
+}
+
+/// [MQTT-4.12.0-7] A client that named no method in CONNECT sends no AUTH, though its program wants
+/// to. [MQTT-4.12.0-3] One that did sends none of a server's.
+#[tokio::test]
+async fn without_a_method_the_client_sends_no_auth() {
+    let properties = said(b"x");
+    for (is_named, reason) in [
+        (false, ReasonCode::Reauthenticate),
+        (false, ReasonCode::ContinueAuthentication),
+        (true, ReasonCode::Success),
+    ] {
+        let mut stage = if is_named {
+            Stage::connected(with_method, accepted()).await
+        } else {
+            Stage::connected(|options| options, ACCEPTED).await
+        };
+        let client = &mut stage.client;
+        let refused = client.authenticate(reason, properties.as_properties());
+        let refused = refused.expect_err("it is not sent");
+        assert!(matches!(refused, RequestError::AuthenticationInvalid(_)));
+        stage.expect_disconnect(ReasonCode::UnspecifiedError).await;
+    }
 }
 
 /// [MQTT-4.12.1-1] An authentication is repeated with the first method.
