@@ -2,7 +2,8 @@
 //!
 //! It builds the programs once, starts each broker on a port and in a folder of its own, runs
 //! tools with a deadline and keeps what they say, and speaks raw bytes to a port. It knows no
-//! rule of MQTT: what is right stands in the suites.
+//! rule of MQTT: what is right stands in the suites. [`statements`] reads the table of those that the
+//! standards number.
 //!
 //! No helper sleeps to wait for something: each waits for the thing itself, and gives up after
 //! [`PATIENCE`] with a message that holds everything the programs have said so far.
@@ -24,6 +25,7 @@ mod deadline;
 mod packets;
 mod peers;
 mod programs;
+pub mod statements;
 mod tool;
 mod wire;
 

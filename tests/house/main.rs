@@ -2,7 +2,10 @@
 //!
 //! A failure names the file, the line and the rule that it breaks. The table is [`rules`]; where the
 //! house is built otherwise, table and ARCHITECTURE.md change in the same commit.
+//!
+//! `conformance.rs` holds the table of statements against the tests, and `CONFORMANCE.md` against the table.
 
+mod conformance;
 mod faces;
 mod manifests;
 mod paths;

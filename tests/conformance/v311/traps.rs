@@ -1,6 +1,6 @@
 //! Things that brokers got wrong in the field, as 3.1 and 3.1.1 clients meet them: sessions.
 //!
-//! Numbers are those of the table of traps. What a statement of its own proves stands there alone.
+//! Numbers are those of the traps in the table of statements, which names all tests of each.
 
 use super::brokers::{shared, with};
 use super::hand_client::Client;

@@ -1,20 +1,7 @@
 //! Things that brokers got wrong in the field, as clients of 5.0 meet them.
 //!
-//! Numbers are those of the table of traps. What a statement of its own proves stands there alone:
-//!
-//! 1 `v5_u_3_1_4_b`; 2 `v5_u_3_1_3_2_2_b`; 3 `v5_3_1_3_9`; 4 in `session`; 5 `v5_4_3_3_10`,
-//! `v5_u_4_1_a`; 6 `v5_4_3_3_5`; 7 `v5_4_9_0_1`; 8 `v5_u_4_9_a`; 9 `v5_3_3_4_7`; 10 `v5_3_3_1_1`,
-//! `v5_4_3_2_2`, `v5_3_3_1_3`; 11 `v5_4_4_0_1`; 12 `v5_3_2_2_6`, `v5_3_2_2_2`;
-//! 13 `v5_u_3_14_2_2_2_a` and `_b`; 14 `v5_u_3_2_2_3_2_a`; 15 `v5_3_3_1_9` to `_11`;
-//! 16 `v5_u_4_8_2_a`; 17 `v5_3_3_1_13`; 18 `v5_u_3_8_4_b`, all of `properties`; 19 `v5_3_1_2_15`;
-//! 20 `v5_3_2_2_12`, `_13`; 21 `v5_u_3_8_4_a`, `_b`; 22 `v5_3_3_4_4`, `v5_3_3_4_6`;
-//! 23 `v5_3_1_2_27`; 24 `v5_u_3_3_4_a`, `_b`, `v5_3_2_2_17`; 25 in `alias`; 26 `v5_3_1_2_24`,
-//! `_25`; 27 `v5_u_3_2_2_3_6_a`; 28 `v5_3_1_2_29`; 29 `v5_3_3_2_5`, `_6`; 30 `v5_u_2_2_2_2_a` and
-//! the rows of properties that come twice; 31 `v5_2_1_3_1`, `v5_3_8_3_5`, `v5_3_3_1_4`;
-//! 32 `v5_3_1_2_11`, `_13`; 33 `v5_3_1_4_3`, `v5_u_4_13_1_b`, `v5_3_14_0_1`; 34 `v5_3_1_2_2`;
-//! 35 `v5_4_7_2_1`, `v5_3_3_2_3`; 36 `v5_4_8_2_2`, `v5_3_10_4_1`; 37 `v5_u_4_8_2_e`, `v5_4_8_2_5`,
-//! `_6`; 38 `v5_3_1_2_22`; 39 `v5_u_3_1_4_c`, `v5_3_1_4_6`; 40 `v5_3_1_4_1`, `v5_u_2_2_2_2_b`,
-//! `v5_4_13_1_1`.
+//! Numbers are those of the traps in the table of statements, which names all tests of each: most are
+//! proved by statements of the standard, and here stands what is left.
 
 use super::client::{Client, assert_refused, broker, broker_with, fresh, let_pass};
 use super::packets::{Connect, PUBCOMP, PUBREC, PUBREL, Publish, Will, ack, property};
