@@ -31,6 +31,7 @@ const REPRODUCTION: &str = "\
 ## How to reproduce
 
 ```sh
+export CI=1                                      # a peer that is missing is a failure, not a test skipped
 cargo test --no-fail-fast -p mqtt-codec -p mqtt-session | tee results.txt
 cargo test --no-fail-fast -p mqtt-tests --test conformance --test interop | tee -a results.txt
 cargo run -p mqtt-tests --bin conformance-report -- --results results.txt   # writes CONFORMANCE.md
