@@ -315,12 +315,15 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     if name.len() > BYTES_MAX {
         return None;
     }
+    let slips_max = |known: &str| 2.max(known.len() / 4);
     let lower = name.to_ascii_lowercase().replace('-', "_");
     all()
         .flat_map(ConfigOption::names)
+        // Each edit changes the length by one at most, and counting them is dear.
+        .filter(|known| known.len().abs_diff(lower.len()) <= slips_max(known))
         .map(|known| (edits(&lower, known), known))
+        .filter(|(edits, known)| *edits <= slips_max(known))
         .min()
-        .filter(|(edits, known)| *edits <= 2.max(known.len() / 4))
         .map(|(_, known)| known)
 }
 

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes the seeds of every target: packets out of the codec's table of vectors, and small files.
+set -eu
+cd "$(dirname "$0")"
+for target in config options_file password_file; do mkdir -p "corpus/$target"; done
+
+# Files of one input are parted by the byte 0x1e.
+printf 'listener 1883 127.0.0.1\nallow_anonymous true\nmax_connections 50\n' > corpus/config/open
+printf '# two doors\nper_listener_settings true\nlistener 1884\npassword_file users\nlistener 1885\nallow_anonymous true\n' \
+    > corpus/config/two_listeners
+printf 'port 1886\nmax_qos 1\nmax_keepalive 90\nlog_type error\nlog_dest stderr\n' > corpus/config/default_listener
+printf 'include_dir d\n\036max_packet_size 70000\n\036listener 1887\n\036max_queued_messages 5\n' > corpus/config/included
+printf 'listener 0 /run/door.sock\npersistent_client_expiration 2w\nretain_available no\nautosave_interval -1\n' \
+    > corpus/config/unix
+printf 'connection west\naddress 192.0.2.7:1883\ntopic up/# out 1 here/ there/\nlistner 1\nport 99999\n' > corpus/config/wrong
+
+printf -- '-h broker.example\n--port 1890\n# nobody\n-u ann\n-P pass word\n-d\n' > corpus/options_file/plain
+printf -- '-V 5\n\000-D\000publish\000user-property\000a\000b\000-D\000connect\000receive-maximum\0009\000-t\000a/b' \
+    > corpus/options_file/properties
+printf -- '--id-prefix x\n\000-F\000%%t %%10.4p %%J @Y-@m-@d\\n\000-T\000+/#' > corpus/options_file/format
+printf -- '-L mqtt://me:secret@[::1]:1891/t/u\n\000--will-topic\000w\000--will-qos\0002\000-dk\00030' > corpus/options_file/url
+
+digest=$(printf '%086d' 0)== salt=AAAAAAAAAAAAAAAA
+printf 'ann:$6$%s$%s\n\n# staff\n bob : $7$101$%s$%s :notes\n' "$salt" "$digest" "$salt" "$digest" > corpus/password_file/two
+printf 'cleo:$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHQ$%043d' 0 > corpus/password_file/argon2id
+printf '$7$1000$%s$%s' "$salt" "$digest" > corpus/password_file/hash
+printf 'dan:plain\nno colon\n:x\nann:\nann:$9$a$b\n' > corpus/password_file/wrong
+
+for target in corpus/*; do echo "$target: $(find "$target" -type f | wc -l)"; done
