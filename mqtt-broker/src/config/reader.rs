@@ -94,8 +94,10 @@ impl<'f> Reader<'f> {
     }
 
     fn read_line(&mut self, line: Line<'_>) {
+        // Some names are of the writer's choice, and messages repeat them.
         let row = std::str::from_utf8(line.keyword)
             .ok()
+            .filter(|name| shown(name.as_bytes()) == *name)
             .and_then(|name| Some((name, options::find(name)?)));
         let Some((name, row)) = row else {
             self.unknown(line.keyword);

@@ -68,6 +68,10 @@ const KINDS: &[(&str, &str)] = &[
          defined first",
     ),
     (
+        "plugin /p\nplugin_opt_\u{1b}[2J x",
+        "Unknown configuration variable 'plugin_opt_\\u{1b}[2J'",
+    ),
+    (
         "plugin /p\nplugin_opt_ab x",
         "Invalid 'plugin_opt_' config option",
     ),
