@@ -12,6 +12,9 @@ use crate::engine::limits::{ListenerSettings, Settings};
 use crate::engine::session::SessionExpiry;
 use crate::engine::session::will::Will;
 
+/// Bytes of the shortest CONNACK of 5.0: who takes no packet of that size can be told nothing.
+const CONNACK_BYTES_MIN: u32 = 5;
+
 /// Why a CONNECT is not accepted, and what the client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -53,10 +56,17 @@ pub fn examine(
     assign: impl FnOnce(&str) -> Arc<str>,
 ) -> Result<Box<Admitted>, Refusal> {
     let version = connect.version;
+    let properties = connect.properties;
+    if properties
+        .maximum_packet_size()
+        .is_some_and(|most| most < CONNACK_BYTES_MIN)
+    {
+        // [MQTT-3.1.2-24] Whatever else is to be said about it.
+        return Err(Refusal::Close(ReasonCode::PacketTooLarge));
+    }
     if !listener.versions.contains(version) {
         return Err(Refusal::Connack(ReasonCode::UnsupportedProtocolVersion));
     }
-    let properties = connect.properties;
     if properties.authentication_method().is_some() {
         // [MQTT-4.12.0-1] No method is configured.
         return Err(Refusal::Connack(ReasonCode::BadAuthenticationMethod));

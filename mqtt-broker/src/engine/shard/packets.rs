@@ -105,7 +105,13 @@ impl Shard {
                     }
                 }
                 Err(error) => {
-                    self.refuse(now, id, error.reason_code(), &error, sink);
+                    let reason = match error.kind() {
+                        // A second CONNECT, and one too many whatever it says [MQTT-3.1.0-2]; no
+                        // DISCONNECT may say 0x84.
+                        DecodeErrorKind::UnsupportedProtocolLevel => ReasonCode::ProtocolError,
+                        _ => error.reason_code(),
+                    };
+                    self.refuse(now, id, reason, &error, sink);
                     return bytes.len();
                 }
             }

@@ -43,6 +43,32 @@ fn a_client_that_takes_no_connack_of_its_size_leaves_nothing_and_takes_nothing_o
     }
 }
 
+/// [MQTT-3.1.2-24] The shortest CONNACK of 5.0 has 5 bytes.
+#[test]
+fn a_refusal_that_is_too_large_for_its_client_is_not_sent() {
+    for (most, answer) in [(4, "closed"), (5, "CONNACK 0 Bad authentication method")] {
+        let mut world = World::new(1);
+        let how = How {
+            properties: vec![
+                Property::MaximumPacketSize(most),
+                Property::AuthenticationMethod("none"),
+            ],
+            ..How::default()
+        };
+        assert_eq!(world.connect("c", &how).1, answer, "{most}");
+    }
+}
+
+/// [MQTT-3.1.0-2] The codec refuses its protocol level with a reason that CONNACK alone has.
+#[test]
+fn a_second_connect_of_an_unknown_level_is_a_protocol_error() {
+    let mut world = World::new(1);
+    let client = world.join("c", &How::default());
+    let second = b"\x10\x0e\0\x04MQTT\x63\x02\0\0\0\0\x01c";
+    world.send_bytes(client, second);
+    assert_eq!(world.lines(client), ["DISCONNECT Protocol Error", "closed"]);
+}
+
 #[test]
 fn an_answer_to_many_filters_that_is_too_large_for_its_client_is_not_sent() {
     let closed = ["DISCONNECT Packet too large", "closed"];
