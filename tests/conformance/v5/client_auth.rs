@@ -42,6 +42,15 @@ async fn expect_auth(stage: &mut Stage, code: ReasonCode) {
     );
 }
 
+/// The client says AUTH with the method M, and the server hears it.
+async fn say(stage: &mut Stage, reason: ReasonCode, data: &'static [u8]) {
+    let sent = stage
+        .client
+        .authenticate(reason, said(data).as_properties());
+    sent.expect("it is sent");
+    stage.expect(auth(reason.as_u8(), "M", data)).await;
+}
+
 /// [MQTT-3.1.2-30] Before CONNACK a client with a method says AUTH and nothing else.
 #[tokio::test]
 async fn v5_3_1_2_30() {
@@ -56,12 +65,7 @@ async fn v5_3_1_2_30() {
     assert_eq!(refused, Err(RequestError::NotConnected));
     stage.say(auth(0x18, "M", b"challenge")).await;
     expect_auth(&mut stage, ReasonCode::ContinueAuthentication).await;
-    let answer = said(b"answer");
-    stage
-        .client
-        .authenticate(ReasonCode::ContinueAuthentication, answer.as_properties())
-        .expect("it is sent");
-    stage.expect(auth(0x18, "M", b"answer")).await;
+    say(&mut stage, ReasonCode::ContinueAuthentication, b"answer").await;
     stage.say(accepted()).await;
     stage
         .expect(Publish::new("t", "waits").qos(1, 1).bytes())
@@ -119,12 +123,7 @@ async fn v5_4_12_1_1() {
         let refused = refused.expect_err("it is not sent");
         assert!(matches!(refused, RequestError::AuthenticationInvalid(_)));
     }
-    let again = said(b"again");
-    stage
-        .client
-        .authenticate(ReasonCode::Reauthenticate, again.as_properties())
-        .expect("it is sent");
-    stage.expect(auth(0x19, "M", b"again")).await;
+    say(&mut stage, ReasonCode::Reauthenticate, b"again").await;
     stage.say(auth(0x00, "M", b"")).await;
     expect_auth(&mut stage, ReasonCode::Success).await;
 }
@@ -135,12 +134,7 @@ async fn v5_4_12_1_1() {
 async fn v5_4_12_1_2() {
     for server_fails in [true, false] {
         let mut stage = Stage::connected(with_method, accepted()).await;
-        let again = said(b"again");
-        stage
-            .client
-            .authenticate(ReasonCode::Reauthenticate, again.as_properties())
-            .expect("it is sent");
-        stage.expect(auth(0x19, "M", b"again")).await;
+        say(&mut stage, ReasonCode::Reauthenticate, b"again").await;
         if server_fails {
             stage.say(disconnect(0x87, &[])).await;
             let error = stage.expect_end([]).await;
