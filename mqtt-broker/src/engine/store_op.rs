@@ -137,10 +137,11 @@ pub enum StoreOp {
 /// See [`StoreOp::Publish`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishOp {
-    /// What the parts refer to, and the number of the row if there is one.
+    /// What the parts refer to; a row of it may have it too.
     pub number: MessageNo,
-    /// The message with the receivers on this shard, if any.
-    pub row: Option<Row>,
+    /// The message with the receivers on this shard, if any. A session that gets it twice, by two
+    /// subscriptions, stands in two rows.
+    pub rows: Vec<Row>,
     /// It is, or clears, the retained message of its topic.
     pub retain: Option<Retain>,
     /// Parts that are owed to it.
@@ -154,8 +155,8 @@ pub struct PublishOp {
 pub struct PartOp {
     /// The publish that it belongs to.
     pub of: MessageNo,
-    /// The message with the receivers on this shard, if any, under a number of its own.
-    pub row: Option<Row>,
+    /// The message with the receivers on this shard, if any, under numbers of their own.
+    pub rows: Vec<Row>,
     /// Further parts that are owed to the same publish.
     pub awaits: u32,
 }
@@ -167,7 +168,7 @@ pub struct Row {
     pub number: MessageNo,
     /// The message.
     pub message: Message,
-    /// For whom it is kept; not empty.
+    /// For whom it is kept: not empty, and no session twice.
     pub receivers: Vec<Receipt>,
 }
 

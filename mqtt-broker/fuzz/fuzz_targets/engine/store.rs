@@ -32,32 +32,32 @@ impl Store {
     pub fn submit(&mut self, shard: usize, ops: Vec<StoreOp>) {
         let mut waits = Vec::new();
         for op in ops {
-            let row = match op {
+            let rows = match op {
                 StoreOp::Publish(op) => {
                     let owed = self.owed.entry(op.number).or_default();
                     assert!(!owed.submitted, "{:?} is published twice", op.number);
                     owed.submitted = true;
                     owed.parts += i64::from(op.awaits);
                     waits.push(op.number);
-                    op.row
+                    op.rows
                 }
                 StoreOp::Part(op) => {
                     self.owed.entry(op.of).or_default().parts += i64::from(op.awaits) - 1;
                     waits.push(op.of);
-                    op.row
+                    op.rows
                 }
                 StoreOp::Session(op) => {
                     self.sessions.insert(op.session);
-                    None
+                    Vec::new()
                 }
                 StoreOp::End { session } => {
                     assert!(self.sessions.remove(&session), "{session:?} ends twice");
-                    None
+                    Vec::new()
                 }
-                _ => None,
+                _ => Vec::new(),
             };
             assert!(
-                row.is_none_or(|row| !row.receivers.is_empty()),
+                rows.iter().all(|row| !row.receivers.is_empty()),
                 "a row for nobody"
             );
         }

@@ -19,7 +19,7 @@ use super::commons::retained::Cursor;
 use super::envelope::Message;
 use super::ids::ConnectionId;
 use super::routing::local::Extra;
-use super::store_op::SessionNo;
+use super::store_op::{MessageNo, SessionNo};
 use filters::Filters;
 use flow::Flow;
 use will::Will;
@@ -33,6 +33,8 @@ pub struct Session {
     pub user_name: Option<Box<str>>,
     /// Its number in the store, if it is kept there.
     pub durable: Option<SessionNo>,
+    /// The last message that was kept for it: see [`super::store_op::PublishOp::rows`].
+    pub last_kept: Option<MessageNo>,
     /// A connection that is greeted as soon as the session is kept.
     pub joining: Option<ConnectionId>,
     /// The connection, while there is one.

@@ -250,6 +250,7 @@ impl Shard {
             client_id,
             user_name: None,
             durable: None,
+            last_kept: None,
             joining: None,
             online: None,
             expiry: SessionExpiry::AtClose,

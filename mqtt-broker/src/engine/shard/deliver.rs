@@ -212,12 +212,14 @@ impl Shard {
         let (qos, retain) = (outgoing.qos, outgoing.retain);
         let message = frames.message(view, &mut self.scratch);
         let kept = state.durable.filter(|_| frames.keeping.is_on());
+        let numbers = &self.commons.numbers;
+        let number = kept.map(|_| frames.keeping.number_for(&mut state.last_kept, numbers));
         let delivery = Delivery {
             message: message.clone(),
             extra: terms.extra.clone(),
             qos,
             retain,
-            number: kept.map(|_| frames.keeping.number(&self.commons.numbers)),
+            number,
             dup: false,
         };
         let packet_id = flow.outbound.start(qos, delivery);
@@ -226,18 +228,20 @@ impl Shard {
         self.count_stored(1, view.payload.len());
         outgoing.packet_id = Some(packet_id);
         let receipt = kept.map(|kept| receipt(kept, terms, (qos, retain)));
-        if let (QoS::ExactlyOnce, Some(receipt)) = (qos, &receipt) {
-            frames.keeping.add(Receipt {
+        let kept = number.zip(receipt);
+        if let (QoS::ExactlyOnce, Some((number, receipt))) = (qos, &kept) {
+            let receipt = Receipt {
                 packet_id: Some(packet_id),
                 ..receipt.clone()
-            });
+            };
+            frames.keeping.add(*number, receipt);
             frames.keeping.send_later(connection, packet_id);
             return Outcome::Taken;
         }
         let message = Some(&message);
         let outcome = self.write(now, session, &outgoing, view, Some(frames), message, sink);
-        if let (Outcome::Taken, Some(receipt)) = (outcome, receipt) {
-            frames.keeping.add(receipt);
+        if let (Outcome::Taken, Some((number, receipt))) = (outcome, kept) {
+            frames.keeping.add(number, receipt);
         }
         outcome
     }
@@ -273,13 +277,14 @@ impl Shard {
         let kept = state
             .durable
             .filter(|_| frames.keeping.is_on() && (away || qos > QoS::AtMostOnce));
-        let number = kept.map(|_| frames.keeping.number(&self.commons.numbers));
-        if let Some(session) = kept {
+        let numbers = &self.commons.numbers;
+        let number = kept.map(|_| frames.keeping.number_for(&mut state.last_kept, numbers));
+        if let (Some(session), Some(number)) = (kept, number) {
             let receipt = Receipt {
                 away,
                 ..receipt(session, terms, (qos, retain))
             };
-            frames.keeping.add(receipt);
+            frames.keeping.add(number, receipt);
         }
         flow.push(Delivery {
             message,

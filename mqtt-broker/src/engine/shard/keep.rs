@@ -27,6 +27,8 @@ pub(super) struct Keeping {
     owed_to: Option<MessageNo>,
     number: Option<MessageNo>,
     receivers: Vec<Receipt>,
+    /// Further copies for sessions that stand there already.
+    copies: Vec<(MessageNo, Receipt)>,
     awaits: u32,
     /// QoS 2 deliveries that leave once the message is kept.
     sends: Vec<(ConnectionId, PacketId)>,
@@ -73,6 +75,7 @@ impl Keeping {
         self.owed_to = None;
         self.number = None;
         self.receivers.clear();
+        self.copies.clear();
         self.awaits = 0;
         self.sends.clear();
     }
@@ -92,9 +95,28 @@ impl Keeping {
         *self.number.get_or_insert_with(|| numbers.message())
     }
 
-    /// A durable session gets the message.
-    pub(super) fn add(&mut self, receipt: Receipt) {
-        self.receivers.push(receipt);
+    /// The number under which a session gets the message, whose last one is given: each copy has its
+    /// own.
+    pub(super) fn number_for(
+        &mut self,
+        last_kept: &mut Option<MessageNo>,
+        numbers: &Numbers,
+    ) -> MessageNo {
+        let number = self.number(numbers);
+        if last_kept.replace(number) == Some(number) {
+            numbers.message()
+        } else {
+            number
+        }
+    }
+
+    /// A durable session gets the message under a number that [`Self::number_for`] gave.
+    pub(super) fn add(&mut self, number: MessageNo, receipt: Receipt) {
+        if self.number == Some(number) {
+            self.receivers.push(receipt);
+        } else {
+            self.copies.push((number, receipt));
+        }
     }
 
     /// A delivery that is not sent before the message is kept.
@@ -111,14 +133,20 @@ impl Keeping {
         }
     }
 
-    fn take_row(&mut self, message: Option<Message>) -> Option<Row> {
+    fn take_rows(&mut self, message: Option<Message>) -> Vec<Row> {
+        let (Some(number), Some(message)) = (self.number, message) else {
+            return Vec::new();
+        };
         let receivers = std::mem::take(&mut self.receivers);
-        let (number, message) = (self.number?, message?);
-        (!receivers.is_empty()).then_some(Row {
+        let first = (!receivers.is_empty()).then_some((number, receivers));
+        let copies = self.copies.drain(..);
+        let copies = copies.map(|(number, receipt)| (number, vec![receipt]));
+        let row = |(number, receivers)| Row {
             number,
-            message,
+            message: message.clone(),
             receivers,
-        })
+        };
+        first.into_iter().chain(copies).map(row).collect()
     }
 }
 
@@ -137,16 +165,16 @@ impl Shard {
         }
         let message = self.frames.at_rest();
         let keeping = &mut self.frames.keeping;
-        let row = keeping.take_row(message);
+        let rows = keeping.take_rows(message);
         let awaits = keeping.awaits;
         let ticket = if let Some(of) = keeping.owed_to {
-            let part = PartOp { of, row, awaits };
+            let part = PartOp { of, rows, awaits };
             sink.persist(StoreOp::Part(Box::new(part)), Urgency::Awaited)
-        } else if row.is_some() || retain.is_some() || awaits > 0 || origin != Origin::Fresh {
+        } else if !rows.is_empty() || retain.is_some() || awaits > 0 || origin != Origin::Fresh {
             let number = keeping.number(&self.commons.numbers);
             let publish = PublishOp {
                 number,
-                row,
+                rows,
                 retain,
                 awaits,
                 origin,

@@ -325,7 +325,7 @@ fn replayed(session: SessionNo, number: MessageNo, delivery: &Delivery) -> Publi
     };
     PublishOp {
         number,
-        row: Some(row),
+        rows: vec![row],
         retain: None,
         awaits: 0,
         origin: Origin::Fresh,

@@ -69,12 +69,46 @@ fn nothing_is_kept_of_what_nobody_durable_wants() {
         // A shard that looks after durable sessions may owe a part that turns out to be empty.
         for op in world.kept() {
             match op {
-                StoreOp::Publish(op) => assert!(op.row.is_none() && op.origin == Origin::Fresh),
-                StoreOp::Part(op) => assert!(op.row.is_none()),
+                StoreOp::Publish(op) => assert!(op.rows.is_empty() && op.origin == Origin::Fresh),
+                StoreOp::Part(op) => assert!(op.rows.is_empty()),
                 other => panic!("{other:?} for {shards} shards"),
             }
         }
     }
+}
+
+/// One subscription and one group, or two subscriptions with a copy for each.
+#[test]
+fn two_copies_for_one_session_are_two_rows() {
+    let mut world = world(1);
+    world.reload(Settings {
+        durable: true,
+        allow_duplicate_messages: true,
+        ..settings()
+    });
+    let taker = subscriber(&mut world, "taker", 1);
+    world.subscribe(taker, "t/1", 1);
+    world.subscribe(taker, "$share/g/t/+", 1);
+    world.cut(taker);
+    let giver = world.join("giver", &How::default());
+    world.kept();
+    world.publish(giver, "t/1", 1, "copies");
+    let mut numbers = Vec::new();
+    for op in world.kept() {
+        let StoreOp::Publish(op) = op else {
+            panic!("{op:?}")
+        };
+        numbers.extend(op.rows.iter().map(|row| (row.number, row.receivers.len())));
+    }
+    assert_eq!(
+        numbers
+            .iter()
+            .map(|(_, receivers)| receivers)
+            .sum::<usize>(),
+        3
+    );
+    let distinct: std::collections::BTreeSet<_> = numbers.iter().map(|(n, _)| n).collect();
+    assert_eq!(distinct.len(), 3, "{numbers:?}");
 }
 
 #[test]
