@@ -63,10 +63,7 @@ impl Aliases {
             };
         };
         if alias == 0 || alias > self.maximum {
-            return Written {
-                topic_is_known: false,
-                properties: self.replace(properties, None),
-            };
+            return self.leave_out(properties);
         }
         let topic_is_known = self
             .asked_for
@@ -77,6 +74,18 @@ impl Aliases {
         }
         Written {
             topic_is_known,
+            properties,
+        }
+    }
+
+    /// Decides for a PUBLISH that is to have no alias, whatever the program asked for.
+    pub(super) fn leave_out<'a>(&'a mut self, properties: Properties<'a>) -> Written<'a> {
+        let properties = match properties.topic_alias() {
+            Some(_) => self.replace(properties, None),
+            None => properties,
+        };
+        Written {
+            topic_is_known: false,
             properties,
         }
     }

@@ -201,10 +201,14 @@ impl ClientSession {
             .as_ref()
             .map_or(MAX_PACKET_SIZE, |it| it.maximum_packet_size);
         let version = self.settings.version;
-        if version.is_v5() && publish.encoded_len(version) + ALIAS_BYTES_MAX <= limit as usize {
-            let written = self
-                .aliases
-                .assign(publication.topic, publication.properties);
+        if version.is_v5() {
+            let properties = publication.properties;
+            let has_room = publish.encoded_len(version) + ALIAS_BYTES_MAX <= limit as usize;
+            let written = if has_room {
+                self.aliases.assign(publication.topic, properties)
+            } else {
+                self.aliases.leave_out(properties)
+            };
             publish.properties = written.properties;
             if written.topic_is_known {
                 publish.topic = None;

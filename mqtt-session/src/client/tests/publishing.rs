@@ -289,6 +289,27 @@ fn aliases_of_our_own_go_as_far_as_the_server_takes_them() {
     );
 }
 
+/// Found by fuzzing: such a message went out with the alias that the program asked for, known or not.
+#[test]
+fn a_message_without_room_for_an_alias_has_none() {
+    let mut bench = Bench::new(settings(Version::V5));
+    let said = [
+        Property::TopicAliasMaximum(1),
+        Property::MaximumPacketSize(20),
+    ];
+    bench.connect(false, &said);
+    for (alias, payload, line) in [
+        (1, "1234567", "PUBLISH t d0 a1 1234567"),
+        (2, "1234567", "PUBLISH t d0  1234567"),
+        (2, "1234567890", "PUBLISH t d0  1234567890"),
+    ] {
+        let wanted = properties(&[Property::TopicAlias(alias)]);
+        let publication = Publication::new("t", payload).properties(wanted.as_properties());
+        bench.session.publish(at(0), &publication).unwrap();
+        assert_eq!(bench.written(), [line]);
+    }
+}
+
 #[test]
 fn output_that_the_server_does_not_take_stops_publishing() {
     let mut bench = Bench::connected(settings(Version::V311));
