@@ -2,7 +2,7 @@
 # Makes the seeds of every target: packets out of the codec's table of vectors, and small files.
 set -eu
 cd "$(dirname "$0")"
-for target in config engine options_file password_file; do mkdir -p "corpus/$target"; done
+for target in client config engine options_file password_file; do mkdir -p "corpus/$target"; done
 
 # Files of one input are parted by the byte 0x1e.
 printf 'listener 1883 127.0.0.1\nallow_anonymous true\nmax_connections 50\n' > corpus/config/open
@@ -27,8 +27,8 @@ printf '$7$1000$%s$%s' "$salt" "$digest" > corpus/password_file/hash
 printf 'dan:plain\nno colon\n:x\nann:\nann:$9$a$b\n' > corpus/password_file/wrong
 
 # A broker of one shard that keeps nothing, where all arrives at once (see the target): a client
-# connects with the plainest CONNECT of its version and sends the packet, in front of which stands
-# its length.
+# connects with the plainest CONNECT of its version and sends the packet. In front of what is sent
+# stands its length.
 connect_31='10 0f 00 06 4d 51 49 73 64 70 03 02 00 3c 00 01 63'
 connect_311='10 0d 00 04 4d 51 54 54 04 02 00 3c 00 01 63'
 connect_5='10 0e 00 04 4d 51 54 54 05 02 00 3c 00 00 01 63'
@@ -41,13 +41,24 @@ tail -n +2 ../../mqtt-codec/tests/data/vectors.tsv | while IFS="$(printf '\t')" 
     *) connect=$connect_5 ;;
     esac
     case $name in connect*) connect= ;; esac
-    [ "$sender" != server ] || continue
     count() { printf '%02x' $#; }
     {
         bytes '20 00 00 00 00'
         [ -z "$connect" ] || bytes "02 $(count $connect) $connect"
         bytes "02 $(count $hex) $hex 0f"
     } > "corpus/engine/$name"
+    # The same towards a client: opened, accepted, then the packet.
+    case $version in
+    3.1) header='02 00 00 00'; connack='20 02 00 00' ;;
+    3.1.1) header='01 00 00 00'; connack='20 02 00 00' ;;
+    *) header='00 00 00 00'; connack='20 03 00 00 00' ;;
+    esac
+    case $name in connack*) connack= ;; esac
+    {
+        bytes "$header 00 00"
+        [ -z "$connack" ] || bytes "02 $(count $connack) $connack"
+        bytes "02 $(count $hex) $hex 0b ff"
+    } > "corpus/client/$name"
 done
 
 for target in corpus/*; do echo "$target: $(find "$target" -type f | wc -l)"; done

@@ -5,6 +5,7 @@
 #![no_main]
 
 mod client;
+#[path = "../input.rs"]
 mod input;
 mod network;
 mod packets;

@@ -1,9 +1,9 @@
 //! Well-formed packets with fields out of the input, mostly legal ones.
 
 use mqtt_codec::{
-    Ack, Auth, Connect, Disconnect, Packet, PacketId, Properties, PropertiesBuf, Property, Publish, QoS,
-    ReasonCode, RetainHandling, Subscribe, SubscribeFiltersBuf, SubscriptionOptions, TopicName,
-    Unsubscribe, UnsubscribeFiltersBuf, Version, Will,
+    Ack, Auth, Connect, Disconnect, Packet, PacketId, Properties, PropertiesBuf, Property, Publish,
+    QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFiltersBuf, SubscriptionOptions,
+    TopicName, Unsubscribe, UnsubscribeFiltersBuf, Version, Will,
 };
 
 use crate::input::Input;
