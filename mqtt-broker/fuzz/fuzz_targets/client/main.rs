@@ -122,6 +122,10 @@ impl Bench {
     }
 
     fn read(&mut self) {
+        if self.session.connected().is_none() {
+            // What was said before CONNACK could not keep to the terms in it.
+            self.write(usize::MAX);
+        }
         let unread = std::mem::take(&mut self.unread);
         let mut rest = unread.as_slice();
         while self.is_open && !rest.is_empty() {
