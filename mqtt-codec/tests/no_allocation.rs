@@ -12,7 +12,9 @@ use std::{
 
 use bytes::BytesMut;
 use mqtt_codec::{
-    Decoded, Frame, Limits, Packet, Sender, TopicFilter, Version, decode, decode_connect,
+    Connect, Decoded, Frame, Limits, Packet, PacketId, PropertiesBuf, Property, Publish, QoS,
+    Sender, Subscribe, SubscribeFiltersBuf, SubscriptionOptions, TopicFilter, TopicName, Version,
+    Will, decode, decode_connect,
 };
 
 struct Counting;
@@ -129,6 +131,71 @@ fn decoding_and_encoding_allocate_nothing() {
             });
             assert_eq!(allocated, 0, "{name}");
         }
+    }
+}
+
+/// The longest strings, the most levels, thousands of properties and filters.
+#[test]
+fn the_worst_packets_cost_no_allocation_either() {
+    let long = "x".repeat(65_535);
+    let slashes = "/".repeat(65_535);
+    let properties: PropertiesBuf = std::iter::repeat_n(Property::UserProperty("k", "v"), 5_000)
+        .chain([Property::UserProperty(&long, &long)])
+        .collect();
+    let properties = properties.as_properties();
+    let mut filters = SubscribeFiltersBuf::new();
+    for _ in 0..5_000 {
+        filters.push("a/+/#", SubscriptionOptions::default());
+    }
+    filters.push(&slashes, SubscriptionOptions::default());
+    let topic = TopicName::parse(&slashes).expect("slashes are a name");
+    let packets = [
+        Packet::Connect(Connect {
+            version: Version::V5,
+            bridge: false,
+            clean_start: true,
+            keep_alive: 0,
+            properties,
+            client_id: &long,
+            will: Some(Will {
+                qos: QoS::AtMostOnce,
+                retain: false,
+                topic,
+                properties,
+                payload: long.as_bytes(),
+            }),
+            user_name: Some(&long),
+            password: Some(long.as_bytes()),
+        }),
+        Packet::Publish(Publish {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic: Some(topic),
+            packet_id: None,
+            properties,
+            payload: long.as_bytes(),
+        }),
+        Packet::Subscribe(Subscribe {
+            packet_id: PacketId::MIN,
+            properties,
+            filters: filters.as_filters(),
+        }),
+    ];
+    let limits = Limits::default();
+    let filter = TopicFilter::parse(&slashes).expect("slashes are a filter");
+    for packet in packets {
+        let mut bytes = Vec::new();
+        packet.encode(Version::V5, &mut bytes);
+        let allocated = allocations_of(|| {
+            let decoded = decode(&bytes, Version::V5, Sender::Client, &limits);
+            let consumed = bytes.len();
+            assert_eq!(decoded, Ok(Decoded::Packet { packet, consumed }));
+            let user_properties = properties.user_properties().count();
+            assert_eq!(user_properties, 5_001);
+            assert!(black_box(filter.matches(topic)));
+        });
+        assert_eq!(allocated, 0, "{:?}", packet.packet_type());
     }
 }
 
