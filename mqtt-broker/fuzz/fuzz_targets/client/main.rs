@@ -236,6 +236,9 @@ fn settings(input: &mut Input<'_>, version: Version) -> Settings {
     if choices & 4 != 0 {
         connect_properties.push(Property::TopicAliasMaximum(2));
     }
+    if choices & 5 == 5 {
+        connect_properties.push(Property::AuthenticationMethod("m"));
+    }
     Settings {
         client_id: input.choose(&["c", ""]).to_owned(),
         clean_start: choices & 8 != 0,

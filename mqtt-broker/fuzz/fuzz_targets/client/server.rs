@@ -86,6 +86,8 @@ impl Server {
         let reason = input.choose(&[0x00, 0x10, 0x80, 0x87, 0x92, 0x97, 0x18]);
         let reason = ReasonCode::from_u8(reason).expect("all of them are reason codes");
         let properties = Properties::EMPTY;
+        let method: PropertiesBuf = [Property::AuthenticationMethod("m")].into_iter().collect();
+        let method = method.as_properties();
         let ack = Ack {
             packet_id,
             reason,
@@ -114,7 +116,10 @@ impl Server {
             }),
             9 => Packet::Pingresp,
             10 => Packet::Disconnect(Disconnect { reason, properties }),
-            11 => Packet::Auth(Auth { reason, properties }),
+            11 => Packet::Auth(Auth {
+                reason,
+                properties: method,
+            }),
             _ => return self.accepts(input, out),
         };
         match packet {
