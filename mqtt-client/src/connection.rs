@@ -207,19 +207,23 @@ impl Connection {
     /// close, shortly. Messages that come in meanwhile are dropped. Without CONNACK it just closes.
     ///
     /// # Errors
-    /// [`Error::Lost`] if DISCONNECT could not be written, [`Error::NotConnected`].
+    /// [`Error::Lost`] if DISCONNECT could not be written, [`Error::NotConnected`]. With
+    /// [`Error::InvalidDisconnect`] nothing was said, and the connection stands.
     pub async fn disconnect(
         &mut self,
         reason: ReasonCode,
         properties: Properties<'_>,
     ) -> Result<(), Error> {
-        if self
+        let said = self
             .session
-            .disconnect(self.clock.now(), reason, properties)
-            .is_err()
-        {
-            self.close();
-            return Err(Error::NotConnected);
+            .disconnect(self.clock.now(), reason, properties);
+        match said {
+            Ok(()) => {}
+            Err(RequestError::NotConnected) => {
+                self.close();
+                return Err(Error::NotConnected);
+            }
+            Err(error) => return Err(Error::InvalidDisconnect(error)),
         }
         self.say_goodbye(None, WRITE_PATIENCE);
         std::future::poll_fn(|cx| self.poll_goodbye(cx)).await

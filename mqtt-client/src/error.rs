@@ -21,6 +21,9 @@ pub enum Error {
     /// No CONNECT can be made of the options.
     #[error("the options make no valid CONNECT: {0}")]
     InvalidOptions(&'static str),
+    /// DISCONNECT was not said, since the server would refuse its properties.
+    #[error("DISCONNECT was not said: {0}")]
+    InvalidDisconnect(RequestError),
     /// The name of the server, or the one to bind to, has no address.
     #[error("cannot look up {host}: {source}")]
     Lookup {

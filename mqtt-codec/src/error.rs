@@ -205,6 +205,13 @@ impl DecodeError {
     }
 }
 
+/// The end of a sentence that begins with the packet: `has a property twice`.
+impl fmt::Display for DecodeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.packet_type.map_or("first byte", PacketType::name);

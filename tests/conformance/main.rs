@@ -2,6 +2,7 @@
 //! each by a test of its own over a real socket. Names are those of the table of statements,
 //! `tests/data/conformance.tsv`.
 
+mod client_connect;
 mod stage;
 mod v311;
 mod v5;

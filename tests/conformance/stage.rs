@@ -63,6 +63,11 @@ impl Stage {
         stage
     }
 
+    /// The client tries to begin a connection; it has refused its own options, or says CONNECT.
+    pub(crate) async fn dial(&mut self) -> Result<(), Error> {
+        self.client.dial().await
+    }
+
     /// A new connection, up to CONNECT, which is returned. A connection before it is cut.
     pub(crate) async fn open(&mut self) -> Vec<u8> {
         self.server = None;

@@ -102,6 +102,18 @@ impl<'a> Body<'a> {
     }
 }
 
+impl Properties<'_> {
+    /// Whether a packet of this sender may have this block in this place: for a program's own, before
+    /// it is sent. A block that was read has passed the same check.
+    ///
+    /// # Errors
+    /// The rule that the receiver would see broken (MQTT 5, 2.2.2.2 and the properties' own sections).
+    pub fn check(self, place: PropertyPlace, sender: Sender) -> Result<(), Kind> {
+        let rules = Rules::look_up(place, sender);
+        check(&mut Body::new(self.as_bytes()), rules, place, sender).map(|_| ())
+    }
+}
+
 #[inline(never)]
 fn check(
     body: &mut Body<'_>,

@@ -1,7 +1,8 @@
 //! Enhanced authentication: which AUTH may come, and which may go (MQTT 5, 4.12).
 
 use mqtt_codec::{
-    Auth, Connack, MAX_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, ReasonCode,
+    Auth, Connack, MAX_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, PropertyPlace,
+    ReasonCode,
 };
 
 use crate::time::Instant;
@@ -19,7 +20,8 @@ impl ClientSession {
     ///
     /// # Errors
     /// [`RequestError::NotVersion5`], [`RequestError::NotConnected`],
-    /// [`RequestError::AuthenticationInvalid`], [`RequestError::PacketTooLarge`].
+    /// [`RequestError::AuthenticationInvalid`], [`RequestError::PropertiesInvalid`],
+    /// [`RequestError::PacketTooLarge`].
     pub fn authenticate(
         &mut self,
         now: Instant,
@@ -33,6 +35,7 @@ impl ClientSession {
             return Err(RequestError::NotConnected);
         }
         self.check_auth(reason, properties)?;
+        let properties = self.v5_only(properties, PropertyPlace::Auth)?;
         let version = self.settings.version;
         let limit = self
             .connected

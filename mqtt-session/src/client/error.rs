@@ -1,6 +1,6 @@
 //! What can go wrong: a request that is not taken, and a connection that ends.
 
-use mqtt_codec::{DecodeError, PropertiesBuf, QoS, ReasonCode};
+use mqtt_codec::{DecodeError, DecodeErrorKind, PropertiesBuf, QoS, ReasonCode};
 
 /// Why a request was not taken, or why a message that had been taken was not sent after all.
 /// Nothing was changed by it.
@@ -19,6 +19,15 @@ pub enum RequestError {
     /// Empty, too long, or with a wildcard at a wrong place.
     #[error("the topic filter is not valid")]
     FilterInvalid,
+    /// A shared subscription cannot leave out our own messages. \[MQTT-3.8.3-4\]
+    #[error("a shared subscription cannot have No Local")]
+    NoLocalOnShared,
+    /// The packet may not have these properties, or not from a client (MQTT 5, 2.2.2.2): the rule.
+    #[error("with these properties the packet {0}")]
+    PropertiesInvalid(DecodeErrorKind),
+    /// A session that CONNECT let end with its connection is not prolonged (MQTT 5, 3.14.2.2.2).
+    #[error("DISCONNECT cannot prolong a session that ends with its connection")]
+    SessionExpiryInvalid,
     /// The server takes no message of this QoS (MQTT 5, 3.2.2.3.4).
     #[error("the server supports no QoS above {maximum}")]
     QosNotSupported {

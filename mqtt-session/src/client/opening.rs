@@ -1,7 +1,8 @@
 //! From CONNECT to CONNACK, and the refusals between.
 
 use mqtt_codec::{
-    Connack, Connect, Disconnect, Packet, PropertiesBuf, ReasonCode, TopicName, Version, Will,
+    Connack, Connect, Disconnect, Packet, PropertiesBuf, PropertyPlace, ReasonCode, Sender,
+    TopicName, Version, Will,
 };
 
 use crate::keep_alive::Pinger;
@@ -160,40 +161,63 @@ fn refusal(connack: &Connack<'_>, version: Version) -> Refusal {
 
 /// Finds what would make CONNECT invalid.
 fn check(settings: &Settings) -> Result<(), RequestError> {
-    let fault = if settings.client_id.len() > FIELD_BYTES_MAX {
-        "the client id is too long"
-    } else if settings
-        .user_name
-        .as_ref()
-        .is_some_and(|name| name.len() > FIELD_BYTES_MAX)
-    {
-        "the user name is too long"
-    } else if settings
-        .password
-        .as_ref()
-        .is_some_and(|password| password.len() > FIELD_BYTES_MAX)
-    {
-        "the password is too long"
-    } else if settings.password.is_some()
-        && settings.user_name.is_none()
-        && !settings.version.is_v5()
-    {
-        // [MQTT-3.1.2-22] of 3.1.1
-        "a password needs a user name"
-    } else if settings
-        .will
-        .as_ref()
-        .is_some_and(|will| TopicName::parse(&will.topic).is_err())
-    {
-        "the topic of the will is not a valid topic name"
-    } else if settings
-        .will
-        .as_ref()
-        .is_some_and(|will| will.payload.len() > FIELD_BYTES_MAX)
-    {
-        "the payload of the will is too long"
-    } else {
-        return Ok(());
+    let is_v5 = settings.version.is_v5();
+    let client_id = settings.client_id.as_str();
+    let user_name = settings.user_name.as_deref().unwrap_or_default();
+    let password = settings.password.as_deref().unwrap_or_default();
+    let will = settings.will.as_ref();
+    let is_refused = |properties: &PropertiesBuf, place| {
+        let properties = properties.as_properties();
+        is_v5 && properties.check(place, Sender::Client).is_err()
     };
-    Err(RequestError::InvalidSettings(fault))
+    let faults = [
+        (
+            client_id.len() > FIELD_BYTES_MAX,
+            "the client id is too long",
+        ),
+        // [MQTT-1.5.4-2]; 3.1.1: [MQTT-1.5.3-2]
+        (
+            client_id.contains('\0'),
+            "the client id has a NUL character",
+        ),
+        // [MQTT-3.1.3-7] of 3.1.1
+        (
+            client_id.is_empty() && !settings.clean_start && !is_v5,
+            "a session that is kept needs a client id",
+        ),
+        (
+            user_name.len() > FIELD_BYTES_MAX,
+            "the user name is too long",
+        ),
+        (
+            user_name.contains('\0'),
+            "the user name has a NUL character",
+        ),
+        (password.len() > FIELD_BYTES_MAX, "the password is too long"),
+        // [MQTT-3.1.2-22] of 3.1.1
+        (
+            settings.password.is_some() && settings.user_name.is_none() && !is_v5,
+            "a password needs a user name",
+        ),
+        (
+            will.is_some_and(|will| TopicName::parse(&will.topic).is_err()),
+            "the topic of the will is not a valid topic name",
+        ),
+        (
+            will.is_some_and(|will| will.payload.len() > FIELD_BYTES_MAX),
+            "the payload of the will is too long",
+        ),
+        (
+            is_refused(&settings.connect_properties, PropertyPlace::Connect),
+            "the properties are none that CONNECT may have",
+        ),
+        (
+            will.is_some_and(|will| is_refused(&will.properties, PropertyPlace::Will)),
+            "the properties of the will are none that a will may have",
+        ),
+    ];
+    match faults.into_iter().find(|(is_there, _)| *is_there) {
+        Some((_, fault)) => Err(RequestError::InvalidSettings(fault)),
+        None => Ok(()),
+    }
 }

@@ -1,7 +1,8 @@
 //! Messages on their way to the server: window, queue, answers, sending again.
 
 use mqtt_codec::{
-    Ack, MAX_PACKET_SIZE, Packet, PacketId, Properties, Publish, QoS, ReasonCode, TopicName,
+    Ack, MAX_PACKET_SIZE, Packet, PacketId, Properties, PropertyPlace, Publish, QoS, ReasonCode,
+    TopicName,
 };
 
 use crate::outbound::{AckError, Pubrec, Resend};
@@ -27,6 +28,8 @@ impl ClientSession {
         publication: &Publication<'_>,
     ) -> Result<PublishId, RequestError> {
         TopicName::parse(publication.topic).map_err(|_| RequestError::TopicInvalid)?;
+        // [MQTT-3.3.4-6]: a Subscription Identifier is among what a client may not send.
+        self.v5_only(publication.properties, PropertyPlace::Publish)?;
         self.check_publication(publication)?;
         let id = PublishId(self.last_publish.wrapping_add(1));
         if publication.qos == QoS::AtMostOnce {

@@ -1,8 +1,9 @@
 //! SUBSCRIBE, UNSUBSCRIBE and AUTH: asked by the program, answered by the server.
 
 use mqtt_codec::{
-    Packet, PacketId, Properties, ReasonCode, Suback, Subscribe, SubscribeFiltersBuf,
-    SubscriptionOptions, TopicFilter, Unsuback, Unsubscribe, UnsubscribeFiltersBuf,
+    Packet, PacketId, Properties, PropertyPlace, ReasonCode, Sender, Suback, Subscribe,
+    SubscribeFiltersBuf, SubscriptionOptions, TopicFilter, Unsuback, Unsubscribe,
+    UnsubscribeFiltersBuf,
 };
 
 use crate::time::Instant;
@@ -36,7 +37,7 @@ impl ClientSession {
         let connected = self.connected.as_ref().ok_or(RequestError::NotConnected)?;
         let mut list = SubscribeFiltersBuf::new();
         for (filter, options) in filters {
-            check_filter(filter, connected)?;
+            check_filter(filter, options, connected)?;
             list.push(filter, options);
         }
         let numbered = properties.subscription_identifiers().next().is_some();
@@ -44,8 +45,8 @@ impl ClientSession {
             let code = ReasonCode::SubscriptionIdentifiersNotSupported;
             return Err(RequestError::SubscriptionNotSupported(code));
         }
+        let properties = self.v5_only(properties, PropertyPlace::Subscribe)?;
         let packet_id = self.next_request_id(list.len())?;
-        let properties = self.v5_only(properties);
         let packet = Packet::Subscribe(Subscribe {
             packet_id,
             properties,
@@ -76,8 +77,8 @@ impl ClientSession {
             TopicFilter::parse(filter).map_err(|_| RequestError::FilterInvalid)?;
             list.push(filter);
         }
+        let properties = self.v5_only(properties, PropertyPlace::Unsubscribe)?;
         let packet_id = self.next_request_id(list.len())?;
-        let properties = self.v5_only(properties);
         let packet = Packet::Unsubscribe(Unsubscribe {
             packet_id,
             properties,
@@ -93,12 +94,18 @@ impl ClientSession {
         )
     }
 
-    fn v5_only<'p>(&self, properties: Properties<'p>) -> Properties<'p> {
-        if self.settings.version.is_v5() {
-            properties
-        } else {
-            Properties::EMPTY
+    /// The properties as they are sent: none in 3.x, and in 5.0 none that the server would refuse.
+    pub(super) fn v5_only<'p>(
+        &self,
+        properties: Properties<'p>,
+        place: PropertyPlace,
+    ) -> Result<Properties<'p>, RequestError> {
+        if !self.settings.version.is_v5() {
+            return Ok(Properties::EMPTY);
         }
+        let checked = properties.check(place, Sender::Client);
+        checked.map_err(RequestError::PropertiesInvalid)?;
+        Ok(properties)
     }
 
     fn next_request_id(&mut self, filters: usize) -> Result<PacketId, RequestError> {
@@ -191,8 +198,15 @@ impl ClientSession {
 }
 
 /// Compares a filter with the standard and with what the server supports.
-fn check_filter(filter: &str, connected: &Connected) -> Result<(), RequestError> {
+fn check_filter(
+    filter: &str,
+    options: SubscriptionOptions,
+    connected: &Connected,
+) -> Result<(), RequestError> {
     let filter = TopicFilter::parse(filter).map_err(|_| RequestError::FilterInvalid)?;
+    if filter.is_shared() && options.no_local {
+        return Err(RequestError::NoLocalOnShared);
+    }
     let missing = if filter.has_wildcard() && !connected.wildcard_subscription_available {
         ReasonCode::WildcardSubscriptionsNotSupported
     } else if filter.is_shared() && !connected.shared_subscription_available {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mqtt_codec::{
-    Decoded, Disconnect, FixedHeader, Limits, Packet, Properties, ReasonCode, Sender, Version,
-    decode, peek_header,
+    Decoded, Disconnect, FixedHeader, Limits, Packet, Properties, PropertyPlace, ReasonCode,
+    Sender, Version, decode, peek_header,
 };
 
 use crate::id_queue::IdQueue;
@@ -258,7 +258,8 @@ impl ClientSession {
     /// left out, and properties are too where the packet would be too large for the server.
     ///
     /// # Errors
-    /// [`RequestError::NotConnected`] without CONNACK: just close.
+    /// [`RequestError::NotConnected`] without CONNACK: just close. With
+    /// [`RequestError::PropertiesInvalid`] or [`RequestError::SessionExpiryInvalid`] nothing was said.
     pub fn disconnect(
         &mut self,
         now: Instant,
@@ -267,6 +268,13 @@ impl ClientSession {
     ) -> Result<(), RequestError> {
         let connected = self.connected.as_ref().ok_or(RequestError::NotConnected)?;
         let limit = connected.maximum_packet_size as usize;
+        let properties = self.v5_only(properties, PropertyPlace::Disconnect)?;
+        let prolongs = properties
+            .session_expiry_interval()
+            .is_some_and(|secs| secs > 0);
+        if prolongs && !self.settings.outlives_connection() {
+            return Err(RequestError::SessionExpiryInvalid);
+        }
         let mut disconnect = Disconnect { reason, properties };
         if disconnect.encoded_len(self.settings.version) > limit {
             disconnect.properties = Properties::EMPTY;

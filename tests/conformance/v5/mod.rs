@@ -7,7 +7,7 @@
 
 mod client;
 mod message;
-mod packets;
+pub(crate) mod packets;
 
 mod acks;
 mod alias;

@@ -52,7 +52,29 @@ fn settings_that_make_no_connect_are_refused() {
         client_id: "x".repeat(65_536),
         ..settings(Version::V5)
     };
-    for settings in [password_alone, bad_will, long_id] {
+    // [MQTT-1.5.4-2]
+    let nul_in_name = Settings {
+        user_name: Some("a\0b".into()),
+        ..settings(Version::V5)
+    };
+    // [MQTT-3.1.3-7] of 3.1.1
+    let kept_without_name = Settings {
+        client_id: String::new(),
+        clean_start: false,
+        ..settings(Version::V311)
+    };
+    let misplaced = Settings {
+        connect_properties: properties(&[Property::TopicAlias(1)]),
+        ..settings(Version::V5)
+    };
+    for settings in [
+        password_alone,
+        bad_will,
+        long_id,
+        nul_in_name,
+        kept_without_name,
+        misplaced,
+    ] {
         let error = ClientSession::new(settings)
             .handle_opened(at(0))
             .unwrap_err();

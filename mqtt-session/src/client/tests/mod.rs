@@ -9,9 +9,9 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use mqtt_codec::{
-    Ack, Connack, Decoded, Disconnect, Limits, Packet, PacketId, Properties, PropertiesBuf,
-    Property, Publish, QoS, ReasonCode, Sender, Suback, SubscriptionOptions, TopicName, Version,
-    decode, decode_connect,
+    Ack, Connack, DecodeErrorKind, Decoded, Disconnect, Limits, Packet, PacketId, Properties,
+    PropertiesBuf, Property, Publish, QoS, ReasonCode, Sender, Suback, SubscriptionOptions,
+    TopicName, Version, decode, decode_connect,
 };
 
 use crate::time::Instant;

@@ -56,3 +56,39 @@ fn open_requests_are_bounded() {
     };
     assert_eq!(refused, RequestError::TooManyRequests);
 }
+
+#[test]
+fn what_the_server_would_have_to_refuse_is_not_asked() {
+    let mut bench = Bench::connected(settings(Version::V5));
+    let no_local = SubscriptionOptions {
+        no_local: true,
+        ..SubscriptionOptions::default()
+    };
+    // [MQTT-3.8.3-4]
+    let filters = [("a", no_local), ("$share/g/a", no_local)];
+    let refused = bench.session.subscribe(at(0), filters, Properties::EMPTY);
+    assert_eq!(refused, Err(RequestError::NoLocalOnShared));
+    let misplaced = properties(&[Property::TopicAlias(1)]);
+    let misplaced = misplaced.as_properties();
+    let kind = DecodeErrorKind::MisplacedProperty;
+    let expected = RequestError::PropertiesInvalid(kind);
+    let refused = bench.session.unsubscribe(at(0), ["a"], misplaced);
+    assert_eq!(refused, Err(expected.clone()));
+    let refused = bench.session.disconnect(at(0), OK, misplaced);
+    assert_eq!(refused, Err(expected));
+    let expiry = properties(&[Property::SessionExpiryInterval(60)]);
+    let refused = bench.session.disconnect(at(0), OK, expiry.as_properties());
+    assert_eq!(refused, Err(RequestError::SessionExpiryInvalid));
+    assert!(bench.written().is_empty());
+    // Where CONNECT asked for a session that stays, DISCONNECT may change for how long.
+    let mut bench = Bench::connected(Settings {
+        connect_properties: properties(&[Property::SessionExpiryInterval(1)]),
+        ..settings(Version::V5)
+    });
+    let said = bench.session.disconnect(at(0), OK, expiry.as_properties());
+    assert_eq!(said, Ok(()));
+    // In 3.x there are no properties, and whatever is given is left out.
+    let mut bench = Bench::connected(settings(Version::V311));
+    let sent = bench.session.unsubscribe(at(0), ["a"], misplaced);
+    assert_eq!(sent, Ok(id(1)));
+}
