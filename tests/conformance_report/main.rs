@@ -5,8 +5,8 @@
 //! cargo run -p mqtt-tests --bin conformance-report -- --check
 //! ```
 //!
-//! With `--check` nothing is written: the exit code is 1 when the file is not what the table and the
-//! results that stand in it make.
+//! With `--check`, and perhaps the name of another file than `CONFORMANCE.md`, nothing is written: the
+//! exit code is 1 when the file is not what the table and the results that stand in it make.
 
 use std::fs;
 use std::io::Write;
@@ -20,8 +20,8 @@ use mqtt_tests::statements::{Outcomes, REPORT, Row, TABLE, read_table, report};
 enum Task {
     /// Write the report, with the results in this file if there is one.
     Write(Option<PathBuf>),
-    /// See whether the report is made from the table.
-    Check,
+    /// See whether this report, or the one in its place, is made from the table.
+    Check(Option<PathBuf>),
 }
 
 fn main() -> ExitCode {
@@ -49,22 +49,24 @@ fn run() -> Result<(), String> {
             fs::write(&file, report(&rows, &outcomes))
                 .map_err(|error| format!("{}: {error}", file.display()))
         }
-        Task::Check => {
+        Task::Check(other) => {
+            let file = other.unwrap_or(file);
             let text = read(&file)?;
             if text == report(&rows, &Outcomes::of_report(&text)) {
                 Ok(())
             } else {
-                Err(format!("{REPORT} is not made from {TABLE}: make it again"))
+                let file = file.display();
+                Err(format!("{file} is not made from {TABLE}: make it again"))
             }
         }
     }
 }
 
 fn task(mut words: impl Iterator<Item = String>) -> Result<Task, String> {
-    const USAGE: &str = "usage: conformance-report [--results FILE | --check]";
+    const USAGE: &str = "usage: conformance-report [--results FILE | --check [FILE]]";
     let task = match words.next().as_deref() {
         None => Task::Write(None),
-        Some("--check") => Task::Check,
+        Some("--check") => Task::Check(words.next().map(PathBuf::from)),
         Some("--results") => Task::Write(Some(words.next().ok_or(USAGE)?.into())),
         Some(_) => return Err(USAGE.to_owned()),
     };
