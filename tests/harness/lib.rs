@@ -29,6 +29,9 @@ pub mod statements;
 mod tool;
 mod wire;
 
+#[path = "../simulation/mod.rs"]
+pub mod simulation;
+
 pub use broker::{Broker, Setup};
 pub use capture::Capture;
 pub use deadline::{Deadline, PATIENCE, wait_until};

@@ -1,0 +1,387 @@
+//! What clients do by themselves: connect, publish, subscribe, leave, begin anew.
+
+use mqtt_codec::{
+    Properties, PropertiesBuf, Property, QoS, ReasonCode, RetainHandling, SubscriptionOptions,
+};
+use mqtt_session::client::Publication;
+use mqtt_session::time::Instant;
+
+use super::broker::Pace;
+use super::client::Heard;
+use super::model::Message;
+use super::payload;
+use super::plan::{Lasts, WATCHER};
+use super::sent::{self, Sent};
+use super::topics::{self, FIRST_SHARED, Filter, OPEN_TOPICS, TOPICS, Topic};
+use super::world::{LinkFacts, World};
+
+impl World {
+    /// A client reads, does something, and writes. Whether anything was read or written.
+    pub(super) fn client_turn(&mut self, slot: usize, pace: Pace) -> bool {
+        let all = matches!(pace, Pace::All);
+        if self.clients[slot].actor.link.is_none() && !self.may_connect(slot, all) {
+            if !all && self.dice.chance(10) {
+                self.publish_something(slot);
+            }
+            return false;
+        }
+        let mut busy = self.read(slot, all);
+        if !all && self.clients[slot].actor.link.is_some() {
+            self.act(slot);
+        }
+        busy |= self.write(slot);
+        self.leave_if_done(slot);
+        busy
+    }
+
+    /// Opens a connection if that is wanted.
+    fn may_connect(&mut self, slot: usize, all: bool) -> bool {
+        if !all && slot != WATCHER && !self.dice.chance(40) {
+            return false;
+        }
+        let link = self.network.open(slot, self.plan.pipe_bytes);
+        let actor = &mut self.clients[slot].actor;
+        actor.open(self.now, link);
+        let version = actor.plan.version;
+        let (_, first) = sent::first(actor.output(), version);
+        let clean = first == Sent::Connect(true);
+        let life = self.life(slot);
+        self.facts.push(LinkFacts {
+            life,
+            clean,
+            connect_read: false,
+            goodbye: None,
+            session: None,
+        });
+        if clean {
+            self.model.will_start_clean(slot);
+        }
+        let client = &mut self.clients[slot];
+        client.leaving = false;
+        client.requests.clear();
+        let shard = self.dice.below(self.broker.shards());
+        self.trace.say(&[link as u64, shard as u64], || {
+            format!("c{slot} opens link {link} to shard {shard}")
+        });
+        let clocks = self.clocks();
+        self.broker.accept(clocks, shard, link);
+        self.take_in(shard);
+        true
+    }
+
+    fn read(&mut self, slot: usize, all: bool) -> bool {
+        if self.clients[slot].leaving {
+            return false;
+        }
+        let Some(link) = self.clients[slot].actor.link else {
+            return false;
+        };
+        let most = if all {
+            usize::MAX
+        } else {
+            *self.dice.pick(&[1, 9, 60, 500, usize::MAX, usize::MAX, usize::MAX])
+        };
+        self.network.links[link].down.arrive(most);
+        let (_, version) = self.version(slot);
+        let mut heard = Vec::new();
+        let trace = &mut self.trace;
+        let mut see = |bytes: &[u8]| {
+            trace.packet(slot, "<-", bytes, (mqtt_codec::Sender::Server, version));
+        };
+        let actor = &mut self.clients[slot].actor;
+        let busy = actor.read(self.now, &mut self.network, &mut self.dice, &mut heard, &mut see);
+        self.hear(slot, heard);
+        if self.clients[slot].actor.link == Some(link) && self.network.links[link].down.is_at_end() {
+            self.close(slot, false);
+            return true;
+        }
+        let mut heard = Vec::new();
+        let actor = &mut self.clients[slot].actor;
+        actor.tick(self.now, &mut self.dice, &mut heard);
+        self.hear(slot, heard);
+        busy
+    }
+
+    fn write(&mut self, slot: usize) -> bool {
+        let who = self.version(slot);
+        let trace = &mut self.trace;
+        let mut see = |bytes: &[u8]| trace.packet(slot, "->", bytes, who);
+        let mut heard = Vec::new();
+        let actor = &mut self.clients[slot].actor;
+        let busy = actor.write(self.now, &mut self.network, &mut heard, &mut see);
+        self.hear(slot, heard);
+        busy
+    }
+
+    fn leave_if_done(&mut self, slot: usize) {
+        let client = &self.clients[slot];
+        if client.leaving && client.actor.output().is_empty() {
+            self.close(slot, true);
+        }
+    }
+
+    /// A client lets go of its connection, or finds that it is gone.
+    pub(super) fn close(&mut self, slot: usize, orderly: bool) {
+        let client = &mut self.clients[slot];
+        let Some(link) = client.actor.link else {
+            return;
+        };
+        let session = self.facts[link].session;
+        for packet_id in &client.actor.to_ack {
+            if let (Some((number, QoS::ExactlyOnce)), Some((at, _))) =
+                (client.told.get(packet_id), session)
+            {
+                self.model.untold(at, *number);
+            }
+        }
+        for number in &client.open {
+            self.model.comes_again(*number);
+        }
+        self.model.client_lost_connection(slot);
+        client.leaving = false;
+        client.actor.closed();
+        let mut heard = Vec::new();
+        client.actor.outcomes(&mut heard);
+        self.network.client_leaves(link, orderly);
+        self.trace
+            .say(&[link as u64], || format!("c{slot} lets go of link {link}"));
+        self.hear(slot, heard);
+    }
+
+    fn act(&mut self, slot: usize) {
+        if slot == WATCHER || !self.clients[slot].actor.is_connected() {
+            return;
+        }
+        if self.clients[slot].leaving {
+            return;
+        }
+        let member = self.plan.members[slot];
+        match self.dice.below(100) {
+            0..45 => self.publish_something(slot),
+            45..60 => match member {
+                Some(filter) => {
+                    let known = self.clients[slot].requests.iter().any(|r| r.1 == filter);
+                    if !known && self.dice.chance(50) {
+                        self.subscribe(slot, filter);
+                    }
+                }
+                None => {
+                    let filter = self.dice.below(FIRST_SHARED) as Filter;
+                    self.subscribe(slot, filter);
+                }
+            },
+            60..63 => {
+                let filter = match member {
+                    Some(filter) => filter,
+                    None => self.dice.below(FIRST_SHARED) as Filter,
+                };
+                self.unsubscribe(slot, filter);
+            }
+            63..65 => self.say_goodbye(slot),
+            65 | 66 => {
+                // Gone without a word, and perhaps back before the broker knows.
+                self.vanish(slot);
+            }
+            67 => {
+                self.vanish(slot);
+                let plan = self.draw_life(slot);
+                self.clients[slot] = self.new_life(slot, plan);
+            }
+            _ => {}
+        }
+    }
+
+    fn vanish(&mut self, slot: usize) {
+        let Some(link) = self.clients[slot].actor.link else {
+            return;
+        };
+        let noticed = self.dice.chance(50);
+        self.close(slot, false);
+        if !noticed {
+            let up = &mut self.network.links[link].up;
+            up.reset = false;
+            up.closed = false;
+            up.stalled = true;
+        }
+    }
+
+    fn say_goodbye(&mut self, slot: usize) {
+        let with_will = self.dice.chance(30);
+        let client = &mut self.clients[slot];
+        let reason = if with_will && client.actor.plan.version.is_v5() {
+            ReasonCode::DisconnectWithWill
+        } else {
+            ReasonCode::Success
+        };
+        let now = Instant::from_millis(self.now);
+        let said = client.actor.session.disconnect(now, reason, Properties::EMPTY);
+        client.leaving = said.is_ok();
+    }
+
+    fn publish_something(&mut self, slot: usize) {
+        if slot == WATCHER {
+            return;
+        }
+        let topic = if self.dice.chance(2) {
+            topics::FORBIDDEN
+        } else {
+            self.dice.below(OPEN_TOPICS) as Topic
+        };
+        let qos = *self.dice.pick(&[
+            QoS::AtMostOnce,
+            QoS::AtLeastOnce,
+            QoS::AtLeastOnce,
+            QoS::ExactlyOnce,
+            QoS::ExactlyOnce,
+        ]);
+        let retain = self.dice.chance(15);
+        let clears = retain && qos > QoS::AtMostOnce && self.dice.chance(25);
+        let size = match self.dice.below(20) {
+            0 => payload::SIZES[3],
+            1 => payload::SIZES[4],
+            _ => payload::SIZES[self.dice.below(3)],
+        };
+        let size = if clears { 0 } else { size };
+        let expiry = self.clients[slot].actor.plan.version.is_v5() && self.dice.chance(5);
+        let expiry = expiry.then(|| self.dice.range(0, 4) as u32);
+        self.publish(slot, topic, qos, retain, size, expiry);
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        slot: usize,
+        topic: Topic,
+        qos: QoS,
+        retain: bool,
+        size: usize,
+        expiry: Option<u32>,
+    ) {
+        let number = self.model.next_number();
+        let body = if size == 0 {
+            bytes::Bytes::new()
+        } else {
+            payload::of(number, size)
+        };
+        let mut properties = PropertiesBuf::new();
+        if let Some(seconds) = expiry {
+            properties.push(Property::MessageExpiryInterval(seconds));
+        }
+        let publication = Publication::new(TOPICS[usize::from(topic)], body)
+            .qos(qos)
+            .retain(retain)
+            .properties(properties.as_properties());
+        let client = &mut self.clients[slot];
+        let now = Instant::from_millis(self.now);
+        let Ok(id) = client.actor.session.publish(now, &publication) else {
+            return;
+        };
+        client.actor.note(id.get(), number);
+        if qos > QoS::AtMostOnce {
+            client.open.insert(number);
+        }
+        self.counts.published[usize::from(qos.as_u8())] += 1;
+        self.trace.say(&[u64::from(number), u64::from(topic)], || {
+            let topic = TOPICS[usize::from(topic)];
+            format!("c{slot} publishes message {number} to {topic} at {qos:?}, retain {retain}")
+        });
+        self.model.publish(Message {
+            publisher: slot,
+            topic,
+            qos,
+            retain,
+            size,
+            expires: expiry.is_some(),
+            refused: false,
+            will: false,
+            sent_at: 0,
+            acked: false,
+            sends: 1,
+        });
+    }
+
+    pub(super) fn subscribe(&mut self, slot: usize, filter: Filter) {
+        let version = self.clients[slot].actor.plan.version;
+        let qos = if topics::is_shared(filter) {
+            self.plan.group_qos[usize::from(filter) - FIRST_SHARED]
+        } else if slot == WATCHER {
+            QoS::ExactlyOnce
+        } else {
+            *self.dice.pick(&[
+                QoS::AtMostOnce,
+                QoS::AtLeastOnce,
+                QoS::ExactlyOnce,
+                QoS::ExactlyOnce,
+            ])
+        };
+        let mut options = SubscriptionOptions {
+            qos,
+            ..SubscriptionOptions::default()
+        };
+        if version.is_v5() && !topics::is_shared(filter) && slot != WATCHER {
+            options.no_local = self.dice.chance(20);
+            options.retain_as_published = self.dice.chance(20);
+            options.retain_handling = *self.dice.pick(&[
+                RetainHandling::Always,
+                RetainHandling::IfNew,
+                RetainHandling::Never,
+            ]);
+        }
+        self.subscribe_as(slot, filter, options);
+    }
+
+    pub(super) fn subscribe_as(&mut self, slot: usize, filter: Filter, options: SubscriptionOptions) {
+        let client = &mut self.clients[slot];
+        let Some((at, _)) = client.actor.link.and_then(|link| self.facts[link].session) else {
+            return;
+        };
+        let now = Instant::from_millis(self.now);
+        let text = topics::FILTERS[usize::from(filter)];
+        let is_v5 = client.actor.plan.version.is_v5();
+        let asked = client
+            .actor
+            .session
+            .subscribe(now, [(text, options)], Properties::EMPTY);
+        if let Ok(packet_id) = asked {
+            client.requests.push((packet_id, filter, Some(options.qos)));
+            self.model.subscribing(at, filter, options, is_v5);
+        }
+    }
+
+    fn unsubscribe(&mut self, slot: usize, filter: Filter) {
+        let client = &mut self.clients[slot];
+        let Some((at, _)) = client.actor.link.and_then(|link| self.facts[link].session) else {
+            return;
+        };
+        if client.requests.iter().any(|request| request.1 == filter) {
+            return;
+        }
+        let now = Instant::from_millis(self.now);
+        let text = topics::FILTERS[usize::from(filter)];
+        let asked = client.actor.session.unsubscribe(now, [text], Properties::EMPTY);
+        if let Ok(packet_id) = asked {
+            client.requests.push((packet_id, filter, None));
+            self.model.unsubscribing(at, filter);
+        }
+    }
+
+    /// What a client does once it is connected, before anything else.
+    pub(super) fn on_connected(&mut self, slot: usize, present: bool) {
+        if slot == WATCHER && !present {
+            self.subscribe(slot, topics::ALL_WILLS);
+        } else if let Some(filter) = self.plan.members[slot]
+            && (!present || self.dice.chance(20))
+        {
+            self.subscribe(slot, filter);
+        } else if !present && self.clients[slot].actor.plan.lasts == Lasts::Connection {
+            let filter = self.dice.below(FIRST_SHARED) as Filter;
+            self.subscribe(slot, filter);
+        }
+    }
+
+    /// Hears all of it.
+    pub(super) fn hear(&mut self, slot: usize, heard: Vec<Heard>) {
+        for one in heard {
+            self.hear_one(slot, one);
+        }
+    }
+}

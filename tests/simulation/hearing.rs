@@ -1,0 +1,150 @@
+//! What clients hear, told to the account.
+
+use mqtt_codec::ReasonCode;
+use mqtt_session::client::Failure;
+
+use super::client::{Heard, Message};
+use super::model::Arrived;
+use super::payload;
+use super::plan::WATCHER;
+use super::topics::CLIENTS_MAX;
+use super::world::World;
+
+impl World {
+    pub(super) fn hear_one(&mut self, slot: usize, heard: Heard) {
+        match heard {
+            Heard::Connected(present) => self.hear_connack(slot, present),
+            Heard::Message(message) => self.hear_message(slot, &message),
+            Heard::Published(number, reason) => {
+                self.clients[slot].open.remove(&number);
+                let is_v5 = self.clients[slot].actor.plan.version.is_v5();
+                self.model.acknowledged(number, reason.is_error(), is_v5);
+            }
+            Heard::Over(number) => {
+                self.clients[slot].open.remove(&number);
+            }
+            Heard::Subscribed(packet_id, reasons) => {
+                let client = &mut self.clients[slot];
+                let found = client.requests.iter().position(|r| r.0 == packet_id);
+                let Some((_, filter, Some(qos))) = found.map(|at| client.requests.remove(at)) else {
+                    return self.model.fail(format!("c{slot} got a SUBACK for nothing"));
+                };
+                if reasons != [qos.as_u8()] {
+                    let what = format!("c{slot} asked for {qos:?} and got {reasons:?}");
+                    self.model.fail(what);
+                }
+                if let Some((at, _)) = self.session_of(slot) {
+                    self.model.subscribed(at, filter);
+                }
+            }
+            Heard::Unsubscribed(packet_id) => {
+                let client = &mut self.clients[slot];
+                let found = client.requests.iter().position(|r| r.0 == packet_id);
+                let Some((_, filter, None)) = found.map(|at| client.requests.remove(at)) else {
+                    return self
+                        .model
+                        .fail(format!("c{slot} got an UNSUBACK for nothing"));
+                };
+                if let Some((at, _)) = self.session_of(slot) {
+                    self.model.unsubscribed(at, filter);
+                }
+            }
+            Heard::Failed(failure) => self.hear_failure(slot, &failure),
+        }
+    }
+
+    fn session_of(&self, slot: usize) -> Option<(usize, super::model::Expected)> {
+        let link = self.clients[slot].actor.link?;
+        self.facts[link].session
+    }
+
+    fn hear_connack(&mut self, slot: usize, present: bool) {
+        self.counts.connections += 1;
+        self.counts.resumed += u64::from(present);
+        let Some(link) = self.clients[slot].actor.link else {
+            return;
+        };
+        // A crash may have come between CONNACK and its arrival.
+        if let Some((at, expected)) = self.facts[link].session {
+            let at = self.model.connack(at, present, expected, link);
+            self.facts[link].session = Some((at, expected));
+        }
+        if self.clients[slot].actor.is_cleaning() {
+            self.close(slot, true);
+            self.clients[slot].actor.cleaned();
+        } else {
+            self.on_connected(slot, present);
+        }
+    }
+
+    fn hear_message(&mut self, slot: usize, message: &Message) {
+        let Some((at, _)) = self.session_of(slot) else {
+            // What was on its way when the broker crashed is not counted.
+            return;
+        };
+        let qos = usize::from(message.qos.as_u8());
+        self.counts.delivered[qos] += 1;
+        self.counts.repeated += u64::from(message.dup);
+        self.counts.retained += u64::from(message.retain);
+        let Some(number) = message.number else {
+            return;
+        };
+        if slot < CLIENTS_MAX && self.plan.members[slot].is_some() {
+            self.counts.shared += 1;
+        }
+        if let Some(packet_id) = message.packet_id {
+            self.clients[slot].told.insert(packet_id, (number, message.qos));
+        }
+        if let Some(known) = self.model.messages.get(number as usize)
+            && !payload::is_whole(&message.payload, number, known.size)
+        {
+            let what = format!("c{slot} got another payload with message {number}");
+            self.model.fail(what);
+        }
+        if slot == CLIENTS_MAX - 1 && message.retain {
+            self.retained_seen.insert(message.topic, number);
+        }
+        let arrived = Arrived {
+            number,
+            topic: message.topic,
+            qos: message.qos,
+            dup: message.dup,
+            retain: message.retain,
+        };
+        self.model.arrived(at, arrived, self.now);
+    }
+
+    fn hear_failure(&mut self, slot: usize, failure: &Failure) {
+        let text = format!("c{slot} fails: {failure}");
+        self.trace.say(&[slot as u64], || text);
+        let fine = match failure {
+            Failure::Protocol { .. } => false,
+            Failure::Refused(refusal) => {
+                self.plan.passwords
+                    && matches!(
+                        refusal.reason,
+                        ReasonCode::NotAuthorized
+                            | ReasonCode::QuotaExceeded
+                            | ReasonCode::BadUserNameOrPassword
+                            | ReasonCode::ServerUnavailable
+                    )
+            }
+            Failure::Disconnected { reason, .. } => matches!(
+                reason,
+                ReasonCode::SessionTakenOver
+                    | ReasonCode::KeepAliveTimeout
+                    | ReasonCode::NotAuthorized
+            ),
+            _ => true,
+        };
+        if !fine || slot == WATCHER && !self.plan.passwords && self.counts.crashes == 0 {
+            self.model.fail(format!("c{slot}: {failure}"));
+        }
+        self.close(slot, false);
+    }
+
+    /// Whether every message of a client was answered for good.
+    pub(super) fn is_finished(&self, slot: usize) -> bool {
+        self.clients[slot].open.is_empty()
+    }
+}

@@ -1,0 +1,154 @@
+//! What arrives at a client: whether it may, how often, and in which order.
+
+use mqtt_codec::QoS;
+
+use super::sessions::{Session, SessionAt};
+use super::{Message, Model};
+use crate::simulation::topics::{self, Topic};
+
+/// How often a session was told a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Got {
+    /// Times that count as the first delivery of a copy.
+    fresh: u32,
+    /// Times on the present connection.
+    pub(super) on_connection: u32,
+}
+
+/// A message as a client was told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) number: u32,
+    pub(crate) topic: Topic,
+    pub(crate) qos: QoS,
+    pub(crate) dup: bool,
+    pub(crate) retain: bool,
+}
+
+impl Session {
+    /// How often it may get a message, not counting repeats after a lost connection.
+    fn copies(&self, message: &Message, duplicates: bool) -> u32 {
+        let (mut copies, mut replays) = (0, 0);
+        for (filter, subscription) in &self.subscriptions {
+            if topics::matches(*filter, message.topic) {
+                copies += 1;
+                replays += subscription.replays;
+            }
+        }
+        let copies = if duplicates { copies } else { copies.min(1) };
+        let replays = if message.retain && replays > 0 {
+            // What was on its way to a new subscription may come again after a crash.
+            replays + self.crashes
+        } else {
+            0
+        };
+        copies * message.sends + replays
+    }
+
+    /// Whether one of its subscriptions, present or past, takes a message.
+    fn may_get(&self, message: &Message, retain: bool) -> bool {
+        self.subscriptions.iter().any(|(filter, subscription)| {
+            let own = message.publisher == self.life.slot && !retain && !message.will;
+            topics::matches(*filter, message.topic)
+                && subscription.gone_at.is_none_or(|gone| message.sent_at < gone)
+                && !(own && subscription.only_others)
+        })
+    }
+
+    fn may_see_retain(&self, topic: Topic) -> bool {
+        self.subscriptions.iter().any(|(filter, subscription)| {
+            topics::matches(*filter, topic)
+                && (subscription.retain_as_published || subscription.replays > 0)
+        })
+    }
+}
+
+impl Model {
+    /// A client was told of a message.
+    pub(crate) fn arrived(&mut self, at: SessionAt, arrived: Arrived, now: u64) {
+        if let Err(what) = self.check_arrival(at, arrived, now) {
+            let slot = self.sessions[at].life.slot;
+            let message = self.messages.get(arrived.number as usize);
+            self.fail(format!("c{slot} got {arrived:?} ({message:?}): {what}"));
+        }
+    }
+
+    fn check_arrival(
+        &mut self,
+        at: SessionAt,
+        arrived: Arrived,
+        now: u64,
+    ) -> Result<(), &'static str> {
+        let number = arrived.number;
+        let message = self
+            .messages
+            .get(number as usize)
+            .ok_or("nobody published that")?
+            .clone();
+        let session = &mut self.sessions[at];
+        if message.topic != arrived.topic {
+            return Err("that is not its topic");
+        }
+        if message.refused {
+            return Err("the broker should have refused it");
+        }
+        if !session.may_get(&message, arrived.retain) {
+            return Err("it did not subscribe to that");
+        }
+        if arrived.retain && !(message.retain && session.may_see_retain(message.topic)) {
+            return Err("it should not be marked as retained");
+        }
+        let got = session.got.get(&number).copied().unwrap_or_default();
+        let repeat = arrived.dup && arrived.qos == QoS::AtLeastOnce;
+        if arrived.dup && session.connections < 2 {
+            return Err("DUP on the first connection of a session");
+        }
+        let most = session.copies(&message, self.duplicates);
+        let fresh = got.fresh + u32::from(!repeat);
+        if !message.will && (fresh > most || got.on_connection >= most) {
+            return Err("that is once too often");
+        }
+        let got = Got {
+            fresh,
+            on_connection: got.on_connection + 1,
+        };
+        let first = session.got.insert(number, got).is_none();
+        if message.will {
+            let is_watcher = session.life.slot == crate::simulation::plan::WATCHER;
+            if is_watcher && !arrived.retain && !repeat {
+                self.wills.seen(number, now)?;
+            }
+        } else if session.life.member {
+            self.groups.arrived(number, &message, arrived.topic, session)?;
+        } else if first && !arrived.retain {
+            let key = (
+                message.publisher,
+                message.topic,
+                message.qos.as_u8(),
+                arrived.qos.as_u8(),
+            );
+            let last = session.last.entry(key).or_default();
+            if *last > number {
+                return Err("a later one came before");
+            }
+            *last = number;
+        }
+        Ok(())
+    }
+
+    /// A client that answers by hand lost its connection before it answered a QoS 2 message: it will
+    /// be told again, as if it had not been.
+    pub(crate) fn untold(&mut self, at: SessionAt, number: u32) {
+        let message = &self.messages[number as usize];
+        let session = &mut self.sessions[at];
+        if let Some(got) = session.got.get_mut(&number) {
+            got.fresh = got.fresh.saturating_sub(1);
+            if session.life.member {
+                self.groups.untold(number, message, session);
+            }
+            if message.will && session.life.slot == crate::simulation::plan::WATCHER {
+                self.wills.unseen(number);
+            }
+        }
+    }
+}

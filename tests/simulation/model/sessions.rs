@@ -1,0 +1,404 @@
+//! Sessions as the broker should have them: when they begin and end, and what they subscribe to.
+
+use std::collections::BTreeMap;
+
+use mqtt_broker::engine::event::Cause;
+use mqtt_codec::{QoS, ReasonCode, RetainHandling, SubscriptionOptions};
+
+use super::receipts::Got;
+use super::{Life, Message, Model};
+use crate::simulation::plan::Lasts;
+use crate::simulation::topics::{self, Filter};
+
+/// Number of a session in the account.
+pub(crate) type SessionAt = usize;
+
+/// Milliseconds that a timer may be late.
+pub(super) const LATE_MILLIS: u64 = 1_000;
+
+/// What CONNACK has to say of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Present,
+    Absent,
+    Either,
+}
+
+/// One session, from its CONNECT to its end.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(super) life: Life,
+    /// The link of its client.
+    pub(super) online: Option<usize>,
+    /// When it ends, at the earliest and at the latest.
+    ends: Option<(u64, u64)>,
+    pub(super) ended: bool,
+    /// Whether it will have to get what is published now: its end is not under way.
+    pub(super) claims: bool,
+    pub(super) subscriptions: BTreeMap<Filter, Subscription>,
+    /// Messages that it has to get once they are accepted.
+    pub(super) must: Vec<u32>,
+    pub(super) got: BTreeMap<u32, Got>,
+    /// The last first delivery by publisher, topic and both QoS.
+    pub(super) last: BTreeMap<(usize, u8, u8, u8), u32>,
+    /// Connections that it had.
+    pub(super) connections: u32,
+    pub(super) crashes: u32,
+    /// A will that waits for its delay.
+    pub(super) pending_will: Option<u64>,
+    /// The connection was taken over; whether the will is over is told by what comes next.
+    pub(super) taken_over: bool,
+    pub(super) away_since: Option<u64>,
+}
+
+/// A subscription, and all that it ever was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    /// SUBACK came, and nothing was asked for since.
+    pub(super) sure: bool,
+    /// Lowest QoS that may be granted now.
+    pub(super) qos: QoS,
+    /// All of its terms so far left out the client's own messages.
+    pub(super) only_others: bool,
+    /// Some of its terms so far did.
+    pub(super) may_leave_out_own: bool,
+    pub(super) retain_as_published: bool,
+    /// Times that retained messages may be sent for it.
+    pub(super) replays: u32,
+    /// When UNSUBACK came.
+    pub(super) gone_at: Option<u64>,
+}
+
+impl Session {
+    fn new(life: Life) -> Self {
+        Self {
+            life,
+            online: None,
+            ends: None,
+            ended: false,
+            claims: true,
+            subscriptions: BTreeMap::new(),
+            must: Vec::new(),
+            got: BTreeMap::new(),
+            last: BTreeMap::new(),
+            connections: 0,
+            crashes: 0,
+            pending_will: None,
+            taken_over: false,
+            away_since: None,
+        }
+    }
+
+    /// Whether it outlives its connection.
+    pub(super) fn is_kept(&self) -> bool {
+        self.life.lasts.is_kept()
+    }
+
+    /// Whether a message that is published now has to be delivered.
+    pub(super) fn has_to_get(&self, message: &Message) -> bool {
+        let fits = |most: u32| message.size + super::SMALL <= most as usize;
+        self.claims
+            && self.life.maximum_packet_size.is_none_or(fits)
+            && self.subscriptions.iter().any(|(filter, subscription)| {
+                let own = message.publisher == self.life.slot;
+                subscription.sure
+                    && subscription.qos > QoS::AtMostOnce
+                    && !(own && subscription.may_leave_out_own)
+                    && topics::matches(*filter, message.topic)
+            })
+    }
+
+    /// A message that it should have and has not.
+    pub(super) fn missing(&self, messages: &[Message]) -> Option<u32> {
+        let due = self.must.iter().copied();
+        due.into_iter()
+            .filter(|_| !self.ended && self.claims)
+            .find(|number| messages[*number as usize].acked && !self.got.contains_key(number))
+    }
+
+    /// What a subscription that changes has to deliver is not known any more.
+    fn forget_claims(&mut self, messages: &[Message]) {
+        let must = std::mem::take(&mut self.must);
+        let still = must.into_iter();
+        self.must = still
+            .filter(|number| {
+                let message = &messages[*number as usize];
+                self.got.contains_key(number) || self.has_to_get(message)
+            })
+            .collect();
+    }
+
+    pub(super) fn crashed(&mut self, now: u64) {
+        self.crashes += 1;
+        self.online = None;
+        if let Some(lasts) = self.life.lasts.millis() {
+            let (earliest, _) = self.ends.unwrap_or((now + lasts, 0));
+            self.ends = Some((earliest, now + lasts + 60_000));
+        }
+    }
+}
+
+impl Model {
+    /// A client connects and wants no session that there may be.
+    pub(crate) fn will_start_clean(&mut self, slot: usize) {
+        if let Some(at) = self.current[slot] {
+            self.sessions[at].claims = false;
+        }
+    }
+
+    /// A client that keeps no session lost its connection.
+    pub(crate) fn client_lost_connection(&mut self, slot: usize) {
+        if let Some(at) = self.current[slot]
+            && !self.sessions[at].is_kept()
+        {
+            self.sessions[at].claims = false;
+        }
+    }
+
+    /// The broker greeted a client. Which session is that, and what does CONNACK have to say?
+    pub(crate) fn greeted(
+        &mut self,
+        link: usize,
+        life: Life,
+        clean: bool,
+        now: u64,
+    ) -> (SessionAt, Expected) {
+        let slot = life.slot;
+        let unsure = std::mem::take(&mut self.unsure[slot]);
+        let mut expected = Expected::Absent;
+        if let Some(old) = self.current[slot] {
+            let session = &mut self.sessions[old];
+            if let Some(other) = session.online {
+                let what = format!("c{slot} is connected by link {other} and by link {link}");
+                self.broken.get_or_insert(what);
+            }
+            if !clean && session.ends.is_some_and(|(_, latest)| latest + LATE_MILLIS < now) {
+                let what = format!("the session of c{slot} should have ended");
+                self.broken.get_or_insert(what);
+            }
+            self.wills.comes_back(session, clean, unsure, now);
+            if clean {
+                self.end(slot);
+            } else {
+                expected = Expected::Present;
+            }
+        }
+        if unsure && !clean {
+            expected = Expected::Either;
+        }
+        let at = match self.current[slot] {
+            Some(at) => at,
+            None => self.add_session(life),
+        };
+        let session = &mut self.sessions[at];
+        session.life = life;
+        session.online = Some(link);
+        session.ends = None;
+        session.away_since = None;
+        session.connections += 1;
+        for got in session.got.values_mut() {
+            got.on_connection = 0;
+        }
+        (at, expected)
+    }
+
+    fn add_session(&mut self, life: Life) -> SessionAt {
+        let at = self.sessions.len();
+        self.sessions.push(Session::new(life));
+        self.current[life.slot] = Some(at);
+        at
+    }
+
+    /// CONNACK came. The session is the one that was thought, or a new one where that was open.
+    pub(crate) fn connack(
+        &mut self,
+        at: SessionAt,
+        present: bool,
+        expected: Expected,
+        link: usize,
+    ) -> SessionAt {
+        let life = self.sessions[at].life;
+        if life.is_v31 {
+            return at;
+        }
+        let right = match expected {
+            Expected::Present => present,
+            Expected::Absent => !present,
+            Expected::Either => true,
+        };
+        if !right {
+            let slot = life.slot;
+            self.fail(format!("CONNACK to c{slot}: session present {present}, not {expected:?}"));
+        }
+        if expected != Expected::Either || present || self.current[life.slot] != Some(at) {
+            return at;
+        }
+        let online = self.sessions[at].online;
+        self.end(life.slot);
+        let at = self.add_session(life);
+        self.sessions[at].online = online.filter(|online| *online == link);
+        self.sessions[at].connections = 1;
+        at
+    }
+
+    /// A connection of a session ended at the broker.
+    /// `goodbye` is the reason of the DISCONNECT that it read, if any.
+    pub(crate) fn parted(
+        &mut self,
+        at: SessionAt,
+        link: usize,
+        cause: Cause,
+        goodbye: Option<ReasonCode>,
+        now: u64,
+    ) {
+        let session = &mut self.sessions[at];
+        if session.online != Some(link) {
+            return;
+        }
+        session.online = None;
+        session.away_since = Some(now);
+        let slot = session.life.slot;
+        if cause == Cause::Disconnect && goodbye.is_none() {
+            self.broken
+                .get_or_insert(format!("c{slot} sent no DISCONNECT that was read"));
+        }
+        if let Lasts::Seconds(seconds) = session.life.lasts {
+            let ends = now + u64::from(seconds) * 1000;
+            session.ends = Some((ends, ends));
+        }
+        let over = cause == Cause::Disconnect && goodbye == Some(ReasonCode::Success);
+        self.wills.parted(session, over, cause, now);
+        if !session.is_kept() {
+            self.end(slot);
+        }
+    }
+
+    /// A connection ended that was never greeted, though its CONNECT was read: what it did to the
+    /// session is not known.
+    pub(crate) fn parted_ungreeted(&mut self, slot: usize) {
+        if self.durable {
+            self.unsure[slot] = true;
+            if let Some(at) = self.current[slot] {
+                let session = &mut self.sessions[at];
+                self.wills.unsure(session);
+                if let Some((earliest, latest)) = session.ends {
+                    session.ends = Some((earliest, latest + 1_000_000));
+                }
+            }
+        }
+    }
+
+    /// A session ended by time.
+    pub(crate) fn expired(&mut self, slot: usize, now: u64) {
+        let Some(at) = self.current[slot] else {
+            // One that was never greeted.
+            if !self.unsure[slot] {
+                self.fail(format!("a session of c{slot} expired that is not there"));
+            }
+            return;
+        };
+        let session = &mut self.sessions[at];
+        let due = session.ends.is_some_and(|(earliest, _)| earliest <= now);
+        if !self.unsure[slot] && (session.online.is_some() || !due) {
+            let what = format!("the session of c{slot} expired too early: {:?}", session.ends);
+            self.broken.get_or_insert(what);
+        }
+        self.wills.session_ended(session, now);
+        self.end(slot);
+    }
+
+    pub(super) fn end(&mut self, slot: usize) {
+        let moment = self.next_moment();
+        if let Some(at) = self.current[slot].take() {
+            let session = &mut self.sessions[at];
+            session.ended = true;
+            session.claims = false;
+            session.online = None;
+            self.groups.member_left(session, moment, false);
+        }
+    }
+
+    /// The session of a client, for whoever only knows its number.
+    pub(crate) fn current(&self, slot: usize) -> Option<SessionAt> {
+        self.current[slot]
+    }
+
+    /// When all sessions that end by themselves have ended.
+    pub(crate) fn last_end(&self) -> u64 {
+        let ends = self.sessions.iter().filter(|session| !session.ended);
+        let latest = ends.filter_map(|session| session.ends.map(|(earliest, _)| earliest));
+        latest.max().unwrap_or(0)
+    }
+
+    /// SUBSCRIBE was given to the session.
+    pub(crate) fn subscribing(
+        &mut self,
+        at: SessionAt,
+        filter: Filter,
+        options: SubscriptionOptions,
+        is_v5: bool,
+    ) {
+        let session = &mut self.sessions[at];
+        let fresh = Subscription {
+            sure: false,
+            qos: options.qos,
+            only_others: true,
+            may_leave_out_own: false,
+            retain_as_published: false,
+            replays: 0,
+            gone_at: None,
+        };
+        let known = session.subscriptions.get(&filter).copied();
+        let exists = known.is_some_and(|known| known.sure);
+        let mut subscription = known.unwrap_or(fresh);
+        subscription.sure = false;
+        subscription.gone_at = None;
+        subscription.qos = if exists {
+            subscription.qos.min(options.qos)
+        } else {
+            options.qos
+        };
+        subscription.only_others &= options.no_local;
+        subscription.may_leave_out_own |= options.no_local;
+        subscription.retain_as_published |= options.retain_as_published;
+        let replays = !is_v5
+            || match options.retain_handling {
+                RetainHandling::Always => true,
+                RetainHandling::IfNew => !exists,
+                RetainHandling::Never => false,
+            };
+        subscription.replays += u32::from(replays);
+        let keeps = exists && subscription.qos > QoS::AtMostOnce && !options.no_local;
+        // What the old terms promise holds until SUBACK unless the new ones promise less.
+        subscription.sure = keeps;
+        session.subscriptions.insert(filter, subscription);
+        if exists && !keeps {
+            session.forget_claims(&self.messages);
+        }
+    }
+
+    /// SUBACK came.
+    pub(crate) fn subscribed(&mut self, at: SessionAt, filter: Filter) {
+        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter) {
+            subscription.sure = subscription.gone_at.is_none();
+        }
+    }
+
+    /// UNSUBSCRIBE was given to the session.
+    pub(crate) fn unsubscribing(&mut self, at: SessionAt, filter: Filter) {
+        let session = &mut self.sessions[at];
+        if let Some(subscription) = session.subscriptions.get_mut(&filter) {
+            subscription.sure = false;
+            session.forget_claims(&self.messages);
+        }
+    }
+
+    /// UNSUBACK came.
+    pub(crate) fn unsubscribed(&mut self, at: SessionAt, filter: Filter) {
+        let moment = self.next_moment();
+        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter) {
+            subscription.gone_at = Some(moment);
+            subscription.sure = false;
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Wills: when they have to be published, when they may be, and when they were.
+
+use std::collections::BTreeMap;
+
+use mqtt_broker::engine::event::Cause;
+
+use super::sessions::{LATE_MILLIS, Session};
+
+/// What is known of all wills, by the numbers of their messages.
+#[derive(Debug, Default)]
+pub(crate) struct Wills {
+    all: BTreeMap<u32, Will>,
+}
+
+#[derive(Debug, Default)]
+struct Will {
+    /// When it had to be published, in milliseconds.
+    due: Vec<u64>,
+    /// Times that it may have been published besides.
+    may: u32,
+    seen: u32,
+}
+
+impl Wills {
+    fn due(&mut self, session: &mut Session, at: u64) {
+        if let Some((number, _)) = session.life.will {
+            self.all.entry(number).or_default().due.push(at);
+        }
+    }
+
+    fn may(&mut self, session: &Session) {
+        if let Some((number, _)) = session.life.will {
+            self.all.entry(number).or_default().may += 1;
+        }
+    }
+
+    /// A connection ended.
+    pub(super) fn parted(&mut self, session: &mut Session, over: bool, cause: Cause, now: u64) {
+        let Some((_, delay)) = session.life.will else {
+            return;
+        };
+        // [MQTT-3.14.4-3]; and nobody speaks for one who may not be here.
+        if over || cause == Cause::NoLongerAuthorised {
+            return;
+        }
+        let lasts = session.life.lasts.millis();
+        let delay = lasts.map_or(delay, |lasts| lasts.min(delay));
+        if cause == Cause::TakenOver && delay > 0 {
+            session.taken_over = true;
+        } else if delay == 0 {
+            self.due(session, now);
+        } else {
+            session.pending_will = Some(now + delay);
+        }
+    }
+
+    /// The client of a session is back.
+    pub(super) fn comes_back(&mut self, session: &mut Session, clean: bool, unsure: bool, now: u64) {
+        let taken_over = std::mem::take(&mut session.taken_over);
+        let pending = session.pending_will.take();
+        if unsure {
+            if taken_over || pending.is_some() {
+                self.may(session);
+            }
+        } else if clean && (taken_over || pending.is_some()) {
+            self.due(session, now);
+        } else if let Some(due) = pending
+            && due <= now
+        {
+            // It was due, and perhaps the timer had not looked yet.
+            if due + LATE_MILLIS <= now {
+                self.due(session, due);
+            } else {
+                self.may(session);
+            }
+        }
+    }
+
+    /// Nobody knows whether a connection that was never greeted has ended the will.
+    pub(super) fn unsure(&mut self, session: &mut Session) {
+        if std::mem::take(&mut session.taken_over) || session.pending_will.take().is_some() {
+            self.may(session);
+        }
+    }
+
+    /// A session ended by time.
+    pub(super) fn session_ended(&mut self, session: &mut Session, now: u64) {
+        if session.pending_will.take().is_some() {
+            self.due(session, now);
+        }
+        if std::mem::take(&mut session.taken_over) {
+            self.may(session);
+        }
+    }
+
+    /// The broker crashed: a will that is kept may be published after its restart.
+    pub(super) fn crashed(&mut self, session: &mut Session, now: u64) {
+        let lately = session
+            .away_since
+            .is_none_or(|since| now < since + 2 * LATE_MILLIS);
+        let pending = session.pending_will.take().is_some();
+        session.taken_over = false;
+        if session.is_kept() && (session.online.is_some() || lately || pending) {
+            self.may(session);
+        }
+        // What was due and not seen yet may have been lost on its way.
+        if let Some((number, _)) = session.life.will {
+            let will = self.all.entry(number).or_default();
+            let late = u32::try_from(will.due.len()).unwrap_or(u32::MAX);
+            if late > will.seen {
+                will.may += late - will.seen;
+                will.due.truncate(will.seen as usize);
+            }
+        }
+    }
+
+    /// Delays that have passed by now have to have had their effect.
+    pub(super) fn ripen(&mut self, session: &mut Session, now: u64) {
+        if session.pending_will.is_some_and(|due| due + LATE_MILLIS < now) {
+            let due = session.pending_will.take().unwrap_or(now);
+            self.due(session, due);
+        }
+    }
+
+    /// The client that sees all wills saw one.
+    pub(super) fn seen(&mut self, number: u32, now: u64) -> Result<(), &'static str> {
+        let will = self.all.entry(number).or_default();
+        will.seen += 1;
+        let due = will.due.iter().filter(|due| **due <= now).count();
+        if will.seen as usize > due + will.may as usize {
+            return Err("no will was due");
+        }
+        Ok(())
+    }
+
+    pub(super) fn unseen(&mut self, number: u32) {
+        if let Some(will) = self.all.get_mut(&number) {
+            will.seen = will.seen.saturating_sub(1);
+        }
+    }
+
+    /// A will that was due and did not come.
+    pub(crate) fn missing(&self) -> Option<u32> {
+        let late = |will: &Will| (will.seen as usize) < will.due.len();
+        let mut all = self.all.iter();
+        all.find_map(|(number, will)| late(will).then_some(*number))
+    }
+
+    /// Wills that were seen.
+    pub(crate) fn count(&self) -> u64 {
+        self.all.values().map(|will| u64::from(will.seen)).sum()
+    }
+}
