@@ -13,7 +13,7 @@ use super::payload;
 use super::plan::{Lasts, WATCHER};
 use super::sent::{self, Sent};
 use super::topics::{self, FIRST_SHARED, Filter, OPEN_TOPICS, TOPICS, Topic};
-use super::world::{LinkFacts, World};
+use super::world::{LinkFacts, Request, World};
 
 impl World {
     /// A client reads, does something, and writes. Whether anything was read or written.
@@ -70,12 +70,16 @@ impl World {
     }
 
     fn read(&mut self, slot: usize, all: bool) -> bool {
-        if self.clients[slot].leaving {
-            return false;
-        }
         let Some(link) = self.clients[slot].actor.link else {
             return false;
         };
+        if self.clients[slot].leaving {
+            let broken = self.network.links[link].down.reset;
+            if broken {
+                self.close(slot, false);
+            }
+            return broken;
+        }
         let most = if all {
             usize::MAX
         } else {
@@ -160,8 +164,7 @@ impl World {
             0..45 => self.publish_something(slot),
             45..60 => match member {
                 Some(filter) => {
-                    let known = self.clients[slot].requests.iter().any(|r| r.1 == filter);
-                    if !known && self.dice.chance(50) {
+                    if self.dice.chance(40) {
                         self.subscribe(slot, filter);
                     }
                 }
@@ -342,8 +345,13 @@ impl World {
             .session
             .subscribe(now, [(text, options)], Properties::EMPTY);
         if let Ok(packet_id) = asked {
-            client.requests.push((packet_id, filter, Some(options.qos)));
-            self.model.subscribing(at, filter, options, is_v5);
+            let asked = self.model.subscribing(at, filter, options, is_v5);
+            client.requests.push(Request {
+                packet_id,
+                filter,
+                qos: Some(options.qos),
+                asked,
+            });
         }
     }
 
@@ -352,15 +360,17 @@ impl World {
         let Some((at, _)) = client.actor.link.and_then(|link| self.facts[link].session) else {
             return;
         };
-        if client.requests.iter().any(|request| request.1 == filter) {
-            return;
-        }
         let now = Instant::from_millis(self.now);
         let text = topics::FILTERS[usize::from(filter)];
         let asked = client.actor.session.unsubscribe(now, [text], Properties::EMPTY);
         if let Ok(packet_id) = asked {
-            client.requests.push((packet_id, filter, None));
-            self.model.unsubscribing(at, filter);
+            let asked = self.model.unsubscribing(at, filter);
+            client.requests.push(Request {
+                packet_id,
+                filter,
+                qos: None,
+                asked,
+            });
         }
     }
 

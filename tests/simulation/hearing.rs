@@ -1,6 +1,6 @@
 //! What clients hear, told to the account.
 
-use mqtt_codec::ReasonCode;
+use mqtt_codec::{PacketId, QoS, ReasonCode};
 use mqtt_session::client::Failure;
 
 use super::client::{Heard, Message};
@@ -8,7 +8,7 @@ use super::model::Arrived;
 use super::payload;
 use super::plan::WATCHER;
 use super::topics::CLIENTS_MAX;
-use super::world::World;
+use super::world::{Request, World};
 
 impl World {
     pub(super) fn hear_one(&mut self, slot: usize, heard: Heard) {
@@ -18,39 +18,42 @@ impl World {
             Heard::Published(number, reason) => {
                 self.clients[slot].open.remove(&number);
                 let is_v5 = self.clients[slot].actor.plan.version.is_v5();
-                self.model.acknowledged(number, reason.is_error(), is_v5);
+                // PUBREL sent again finds nothing where the first one was enough.
+                let refused = reason.is_error() && reason != ReasonCode::PacketIdentifierNotFound;
+                self.model.acknowledged(number, refused, is_v5);
             }
             Heard::Over(number) => {
                 self.clients[slot].open.remove(&number);
             }
             Heard::Subscribed(packet_id, reasons) => {
-                let client = &mut self.clients[slot];
-                let found = client.requests.iter().position(|r| r.0 == packet_id);
-                let Some((_, filter, Some(qos))) = found.map(|at| client.requests.remove(at)) else {
+                let Some((request, qos)) = self.answered(slot, packet_id) else {
                     return self.model.fail(format!("c{slot} got a SUBACK for nothing"));
                 };
-                if reasons != [qos.as_u8()] {
+                if qos.is_none_or(|qos| reasons != [qos.as_u8()]) {
                     let what = format!("c{slot} asked for {qos:?} and got {reasons:?}");
                     self.model.fail(what);
                 }
                 if let Some((at, _)) = self.session_of(slot) {
-                    self.model.subscribed(at, filter);
+                    self.model.subscribed(at, request.filter, request.asked);
                 }
             }
             Heard::Unsubscribed(packet_id) => {
-                let client = &mut self.clients[slot];
-                let found = client.requests.iter().position(|r| r.0 == packet_id);
-                let Some((_, filter, None)) = found.map(|at| client.requests.remove(at)) else {
-                    return self
-                        .model
-                        .fail(format!("c{slot} got an UNSUBACK for nothing"));
+                let Some((request, None)) = self.answered(slot, packet_id) else {
+                    return self.model.fail(format!("c{slot} got an UNSUBACK for nothing"));
                 };
                 if let Some((at, _)) = self.session_of(slot) {
-                    self.model.unsubscribed(at, filter);
+                    self.model.unsubscribed(at, request.filter, request.asked);
                 }
             }
             Heard::Failed(failure) => self.hear_failure(slot, &failure),
         }
+    }
+
+    fn answered(&mut self, slot: usize, packet_id: PacketId) -> Option<(Request, Option<QoS>)> {
+        let requests = &mut self.clients[slot].requests;
+        let at = requests.iter().position(|request| request.packet_id == packet_id)?;
+        let request = requests.remove(at);
+        Some((request, request.qos))
     }
 
     fn session_of(&self, slot: usize) -> Option<(usize, super::model::Expected)> {

@@ -3,7 +3,6 @@
 use mqtt_codec::{Decoded, Limits, Packet, PacketId, QoS, ReasonCode, Sender, Version, decode};
 
 use super::payload;
-use super::topics::{self, Topic};
 
 /// A packet of a client, as far as the checks want to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub(crate) enum Sent {
 pub(crate) enum What {
     /// A message, by its number.
     Message(u32),
-    /// An empty one: the topic has no retained message any more.
-    Clear(Topic),
+    /// An empty one.
+    Nothing,
 }
 
 /// Says what stands at the front of the client's output, and how long it is.
@@ -43,11 +42,8 @@ pub(crate) fn first(bytes: &[u8], version: Version) -> (usize, Sent) {
     let sent = match &packet {
         Packet::Connect(connect) => Sent::Connect(connect.clean_start),
         Packet::Publish(publish) => {
-            let topic = publish.topic.and_then(|topic| topics::number_of(topic.as_str()));
-            let what = match payload::number(publish.payload) {
-                Some(number) => What::Message(number),
-                None => What::Clear(topic.expect("who clears topics uses no aliases")),
-            };
+            let number = payload::number(publish.payload);
+            let what = number.map_or(What::Nothing, What::Message);
             Sent::Publish(what, publish.qos, publish.packet_id)
         }
         Packet::Puback(ack) => Sent::Puback(ack.packet_id),

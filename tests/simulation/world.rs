@@ -34,13 +34,24 @@ pub(super) struct LinkFacts {
     pub(super) session: Option<(SessionAt, Expected)>,
 }
 
+/// A SUBSCRIBE or UNSUBSCRIBE.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) packet_id: PacketId,
+    pub(super) filter: Filter,
+    /// What a SUBSCRIBE asks for.
+    pub(super) qos: Option<QoS>,
+    /// Its number in the account.
+    pub(super) asked: u32,
+}
+
 /// A client, and what a program around it remembers.
 pub(super) struct Client {
     pub(super) actor: Actor,
     /// QoS 1 and 2 messages without an answer.
     pub(super) open: BTreeSet<u32>,
-    /// Requests without an answer, with the QoS that is asked for.
-    pub(super) requests: Vec<(PacketId, Filter, Option<QoS>)>,
+    /// Requests without an answer.
+    pub(super) requests: Vec<Request>,
     /// The last message that came under each packet id.
     pub(super) told: BTreeMap<PacketId, (u32, QoS)>,
     /// It has said goodbye.
@@ -91,7 +102,16 @@ impl World {
         };
         let text = format!("{:?}", world.plan);
         world.trace.say(&[], || text);
-        for slot in 0..world.plan.clients {
+        world.add_client(WATCHER);
+        while !world.model.is_subscribed(WATCHER) {
+            world.client_turn(WATCHER, Pace::All);
+            for shard in 0..world.broker.shards() {
+                world.shard_turn(shard, Pace::All);
+            }
+            world.store.apply(usize::MAX);
+            world.store.commit();
+        }
+        for slot in 1..world.plan.clients {
             world.add_client(slot);
         }
         world
@@ -338,7 +358,7 @@ impl World {
             for _ in 0..trouble {
                 self.network_trouble();
             }
-            if self.plan.durable && self.dice.chance(6 * trouble) {
+            if self.plan.durable && self.dice.chance(2 * trouble) {
                 self.crash();
             }
         }

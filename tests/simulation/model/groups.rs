@@ -89,6 +89,11 @@ impl Groups {
         }
     }
 
+    /// A member leaves by itself: nothing is owed on its account any more.
+    pub(super) fn member_unsubscribes(&mut self, member: SessionAt) {
+        self.claims.retain(|(_, _, at)| *at != member);
+    }
+
     /// A member's session ended, perhaps with the broker itself.
     pub(super) fn member_left(&mut self, session: &Session, moment: u64, crashed: bool) {
         if let Some((filter, _)) = group_of(session)

@@ -137,7 +137,8 @@ impl Model {
 
     /// The sessions that will have to get a message.
     fn claim(&mut self, number: u32, message: &Message) {
-        if message.qos == QoS::AtMostOnce || message.refused || message.expires || self.lossy {
+        let countable = message.size > 0 && !message.refused && !message.expires;
+        if message.qos == QoS::AtMostOnce || !countable || self.lossy {
             return;
         }
         for at in self.current.into_iter().flatten() {

@@ -85,6 +85,11 @@ impl Model {
             .get(number as usize)
             .ok_or("nobody published that")?
             .clone();
+        if message.will {
+            for session in &mut self.sessions {
+                self.wills.show(session, number, now);
+            }
+        }
         let session = &mut self.sessions[at];
         if message.topic != arrived.topic {
             return Err("that is not its topic");
@@ -120,7 +125,9 @@ impl Model {
             }
         } else if session.life.member {
             self.groups.arrived(number, &message, arrived.topic, session)?;
-        } else if first && !arrived.retain {
+        } else if first && !arrived.retain && message.sends == 1 {
+            // One that its publisher had to repeat may have come for the first time to others, before
+            // this session subscribed.
             let key = (
                 message.publisher,
                 message.topic,

@@ -67,6 +67,8 @@ pub(crate) struct Subscription {
     pub(super) replays: u32,
     /// When UNSUBACK came.
     pub(super) gone_at: Option<u64>,
+    /// Requests about it so far: an answer counts if it is the answer to the last one.
+    asked: u32,
 }
 
 impl Session {
@@ -318,16 +320,10 @@ impl Model {
         }
     }
 
-    /// The session of a client, for whoever only knows its number.
-    pub(crate) fn current(&self, slot: usize) -> Option<SessionAt> {
-        self.current[slot]
-    }
-
-    /// When all sessions that end by themselves have ended.
-    pub(crate) fn last_end(&self) -> u64 {
-        let ends = self.sessions.iter().filter(|session| !session.ended);
-        let latest = ends.filter_map(|session| session.ends.map(|(earliest, _)| earliest));
-        latest.max().unwrap_or(0)
+    /// Whether a client has a subscription that is certain.
+    pub(crate) fn is_subscribed(&self, slot: usize) -> bool {
+        let session = self.current[slot].map(|at| &self.sessions[at]);
+        session.is_some_and(|session| session.subscriptions.values().any(|s| s.sure))
     }
 
     /// SUBSCRIBE was given to the session.
@@ -337,7 +333,7 @@ impl Model {
         filter: Filter,
         options: SubscriptionOptions,
         is_v5: bool,
-    ) {
+    ) -> u32 {
         let session = &mut self.sessions[at];
         let fresh = Subscription {
             sure: false,
@@ -347,11 +343,12 @@ impl Model {
             retain_as_published: false,
             replays: 0,
             gone_at: None,
+            asked: 0,
         };
         let known = session.subscriptions.get(&filter).copied();
         let exists = known.is_some_and(|known| known.sure);
         let mut subscription = known.unwrap_or(fresh);
-        subscription.sure = false;
+        subscription.asked += 1;
         subscription.gone_at = None;
         subscription.qos = if exists {
             subscription.qos.min(options.qos)
@@ -375,28 +372,38 @@ impl Model {
         if exists && !keeps {
             session.forget_claims(&self.messages);
         }
+        subscription.asked
     }
 
-    /// SUBACK came.
-    pub(crate) fn subscribed(&mut self, at: SessionAt, filter: Filter) {
-        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter) {
-            subscription.sure = subscription.gone_at.is_none();
+    /// SUBACK came for the request of this number.
+    pub(crate) fn subscribed(&mut self, at: SessionAt, filter: Filter, asked: u32) {
+        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter)
+            && subscription.asked == asked
+        {
+            subscription.sure = true;
         }
     }
 
     /// UNSUBSCRIBE was given to the session.
-    pub(crate) fn unsubscribing(&mut self, at: SessionAt, filter: Filter) {
+    pub(crate) fn unsubscribing(&mut self, at: SessionAt, filter: Filter) -> u32 {
+        self.groups.member_unsubscribes(at);
         let session = &mut self.sessions[at];
-        if let Some(subscription) = session.subscriptions.get_mut(&filter) {
-            subscription.sure = false;
-            session.forget_claims(&self.messages);
-        }
+        let Some(subscription) = session.subscriptions.get_mut(&filter) else {
+            return 0;
+        };
+        subscription.sure = false;
+        subscription.asked += 1;
+        let asked = subscription.asked;
+        session.forget_claims(&self.messages);
+        asked
     }
 
-    /// UNSUBACK came.
-    pub(crate) fn unsubscribed(&mut self, at: SessionAt, filter: Filter) {
+    /// UNSUBACK came for the request of this number.
+    pub(crate) fn unsubscribed(&mut self, at: SessionAt, filter: Filter, asked: u32) {
         let moment = self.next_moment();
-        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter) {
+        if let Some(subscription) = self.sessions[at].subscriptions.get_mut(&filter)
+            && subscription.asked == asked
+        {
             subscription.gone_at = Some(moment);
             subscription.sure = false;
         }

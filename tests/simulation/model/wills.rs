@@ -24,7 +24,8 @@ struct Will {
 impl Wills {
     fn due(&mut self, session: &mut Session, at: u64) {
         if let Some((number, _)) = session.life.will {
-            self.all.entry(number).or_default().due.push(at);
+            let will = self.all.entry(number).or_default();
+            will.due.push(at);
         }
     }
 
@@ -111,6 +112,15 @@ impl Wills {
                 will.may += late - will.seen;
                 will.due.truncate(will.seen as usize);
             }
+        }
+    }
+
+    /// A delay that has passed by now has had its effect, since the will was seen.
+    pub(super) fn show(&mut self, session: &mut Session, number: u32, now: u64) {
+        let same = session.life.will.is_some_and(|(will, _)| will == number);
+        if same && let Some(due) = session.pending_will.filter(|due| *due <= now) {
+            session.pending_will = None;
+            self.due(session, due);
         }
     }
 
