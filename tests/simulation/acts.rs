@@ -49,7 +49,7 @@ impl World {
         self.facts.push(LinkFacts {
             life,
             clean,
-            connect_read: false,
+            connect_read: None,
             goodbye: None,
             session: None,
         });
@@ -74,7 +74,8 @@ impl World {
             return false;
         };
         if self.clients[slot].leaving {
-            let broken = self.network.links[link].down.reset;
+            let down = &self.network.links[link].down;
+            let broken = down.reset || down.closed;
             if broken {
                 self.close(slot, false);
             }

@@ -27,8 +27,8 @@ const START_UNIX: u64 = 1_700_000_000_000;
 pub(super) struct LinkFacts {
     pub(super) life: Life,
     pub(super) clean: bool,
-    /// The broker has read its CONNECT.
-    pub(super) connect_read: bool,
+    /// When the broker had read its CONNECT.
+    pub(super) connect_read: Option<u64>,
     /// The DISCONNECT that the broker has read.
     pub(super) goodbye: Option<ReasonCode>,
     pub(super) session: Option<(SessionAt, Expected)>,
@@ -230,7 +230,10 @@ impl World {
             Happened::Read(link, sent) => {
                 let facts = &mut self.facts[link];
                 match sent {
-                    Sent::Connect(_) => facts.connect_read = true,
+                    Sent::Connect(clean) => {
+                        facts.connect_read = Some(now);
+                        self.model.connect_read(facts.life.slot, clean);
+                    }
                     Sent::Disconnect(reason) => facts.goodbye = Some(reason),
                     Sent::Publish(super::sent::What::Message(number), QoS::AtMostOnce, _)
                         if facts.session.is_some() =>
@@ -253,8 +256,10 @@ impl World {
         use mqtt_broker::engine::event::Cause;
         match told {
             Told::Connected(link) => {
-                let LinkFacts { life, clean, .. } = self.facts[link];
-                self.facts[link].session = Some(self.model.greeted(link, life, clean, now));
+                let facts = self.facts[link];
+                let read = facts.connect_read.unwrap_or(now);
+                let session = self.model.greeted(link, facts.life, facts.clean, (read, now));
+                self.facts[link].session = Some(session);
             }
             Told::Disconnected(link, cause) => {
                 let facts = self.facts[link];
@@ -266,8 +271,9 @@ impl World {
                 }
                 if let Some((at, _)) = facts.session {
                     self.model.parted(at, link, cause, facts.goodbye, now);
-                } else if facts.connect_read {
-                    self.model.parted_ungreeted(facts.life.slot);
+                } else if facts.connect_read.is_some() {
+                    self.facts[link].connect_read = None;
+                    self.model.parted_ungreeted(facts.life, now);
                 }
             }
             Told::Expired(slot) => {
@@ -414,6 +420,11 @@ impl World {
         self.trace
             .say(&[u64::from(shards)], || format!("crash; {shards} shards"));
         self.model.crashed(now);
+        for facts in &self.facts {
+            if facts.connect_read.is_some() && facts.session.is_none() {
+                self.model.parted_ungreeted(facts.life, now);
+            }
+        }
         self.store.now = now;
         self.store.crash(&mut self.dice);
         self.store.begin(usize::from(shards));
@@ -424,7 +435,7 @@ impl World {
         old.crash(&mut self.network);
         for facts in &mut self.facts {
             facts.session = None;
-            facts.connect_read = false;
+            facts.connect_read = None;
         }
         self.counts.restored += self.store.sessions().len() as u64;
         let clocks = self.clocks();
@@ -440,7 +451,10 @@ impl World {
         let plan = &actor.plan;
         let cleaning = actor.is_cleaning();
         let delay = plan.will.map_or(0, |will| u64::from(will.delay_seconds) * 1000);
+        let watched = !self.plan.durable && !self.plan.passwords;
+        let waits = plan.will.is_some_and(|will| will.qos > QoS::AtMostOnce);
         Life {
+            will_is_seen: watched || (waits && self.plan.max_queued.is_none()),
             slot,
             lasts: if cleaning {
                 super::plan::Lasts::Connection

@@ -104,7 +104,10 @@ impl ClientSession {
         );
         self.was_connected = true;
         self.phase = Phase::Connected;
-        if !connected.session_present {
+        // 3.1 has no word for it: a session that was asked for is taken to be there, or QoS 2 would come
+        // twice after every lost connection.
+        let kept = self.settings.version == Version::V31 && !clean_start;
+        if !connected.session_present && !kept {
             self.restart();
         }
         self.outbound

@@ -46,6 +46,8 @@ pub(crate) struct Life {
     pub(crate) lasts: Lasts,
     /// Its will and the milliseconds of its delay.
     pub(crate) will: Option<(u32, u64)>,
+    /// Who watches wills cannot miss this one.
+    pub(crate) will_is_seen: bool,
     pub(crate) maximum_packet_size: Option<u32>,
     /// 3.1 does not say whether a session is present.
     pub(crate) is_v31: bool,

@@ -49,6 +49,8 @@ pub(crate) struct Session {
     /// The connection was taken over; whether the will is over is told by what comes next.
     pub(super) taken_over: bool,
     pub(super) away_since: Option<u64>,
+    /// A CONNECT that ends it was read.
+    pub(super) ending: bool,
 }
 
 /// A subscription, and all that it ever was.
@@ -88,6 +90,7 @@ impl Session {
             pending_will: None,
             taken_over: false,
             away_since: None,
+            ending: false,
         }
     }
 
@@ -148,6 +151,13 @@ impl Model {
         }
     }
 
+    /// The broker has read a CONNECT.
+    pub(crate) fn connect_read(&mut self, slot: usize, clean: bool) {
+        if let Some(at) = self.current[slot] {
+            self.sessions[at].ending |= clean;
+        }
+    }
+
     /// A client that keeps no session lost its connection.
     pub(crate) fn client_lost_connection(&mut self, slot: usize) {
         if let Some(at) = self.current[slot]
@@ -163,7 +173,7 @@ impl Model {
         link: usize,
         life: Life,
         clean: bool,
-        now: u64,
+        (read, now): (u64, u64),
     ) -> (SessionAt, Expected) {
         let slot = life.slot;
         let unsure = std::mem::take(&mut self.unsure[slot]);
@@ -174,11 +184,11 @@ impl Model {
                 let what = format!("c{slot} is connected by link {other} and by link {link}");
                 self.broken.get_or_insert(what);
             }
-            if !clean && session.ends.is_some_and(|(_, latest)| latest + LATE_MILLIS < now) {
+            if !clean && session.ends.is_some_and(|(_, latest)| latest + LATE_MILLIS < read) {
                 let what = format!("the session of c{slot} should have ended");
                 self.broken.get_or_insert(what);
             }
-            self.wills.comes_back(session, clean, unsure, now);
+            self.wills.comes_back(session, clean, unsure, (read, now));
             if clean {
                 self.end(slot);
             } else {
@@ -196,6 +206,7 @@ impl Model {
         session.life = life;
         session.online = Some(link);
         session.ends = None;
+        session.ending = false;
         session.away_since = None;
         session.connections += 1;
         for got in session.got.values_mut() {
@@ -277,16 +288,19 @@ impl Model {
 
     /// A connection ended that was never greeted, though its CONNECT was read: what it did to the
     /// session is not known.
-    pub(crate) fn parted_ungreeted(&mut self, slot: usize) {
-        if self.durable {
-            self.unsure[slot] = true;
-            if let Some(at) = self.current[slot] {
-                let session = &mut self.sessions[at];
-                self.wills.unsure(session);
-                if let Some((earliest, latest)) = session.ends {
-                    session.ends = Some((earliest, latest + 1_000_000));
-                }
-            }
+    pub(crate) fn parted_ungreeted(&mut self, life: Life, now: u64) {
+        if !self.durable {
+            return;
+        }
+        self.unsure[life.slot] = true;
+        self.wills.may(life.will);
+        let Some(at) = self.current[life.slot] else {
+            return;
+        };
+        let session = &mut self.sessions[at];
+        self.wills.unsure(session);
+        if let (Some((earliest, _)), Some(lasts)) = (session.ends, life.lasts.millis()) {
+            session.ends = Some((earliest, now + lasts + 60_000));
         }
     }
 

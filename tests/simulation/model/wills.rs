@@ -25,12 +25,17 @@ impl Wills {
     fn due(&mut self, session: &mut Session, at: u64) {
         if let Some((number, _)) = session.life.will {
             let will = self.all.entry(number).or_default();
-            will.due.push(at);
+            if session.life.will_is_seen {
+                will.due.push(at);
+            } else {
+                will.may += 1;
+            }
         }
     }
 
-    fn may(&mut self, session: &Session) {
-        if let Some((number, _)) = session.life.will {
+    /// A will may be published, or not.
+    pub(super) fn may(&mut self, will: Option<(u32, u64)>) {
+        if let Some((number, _)) = will {
             self.all.entry(number).or_default().may += 1;
         }
     }
@@ -46,9 +51,9 @@ impl Wills {
         }
         let lasts = session.life.lasts.millis();
         let delay = lasts.map_or(delay, |lasts| lasts.min(delay));
-        if cause == Cause::TakenOver && delay > 0 {
+        if cause == Cause::TakenOver && delay > 0 && !session.ending {
             session.taken_over = true;
-        } else if delay == 0 {
+        } else if delay == 0 || cause == Cause::TakenOver {
             self.due(session, now);
         } else {
             session.pending_will = Some(now + delay);
@@ -56,12 +61,19 @@ impl Wills {
     }
 
     /// The client of a session is back.
-    pub(super) fn comes_back(&mut self, session: &mut Session, clean: bool, unsure: bool, now: u64) {
+    /// Its CONNECT was read, and perhaps acted on, some time before it was greeted.
+    pub(super) fn comes_back(
+        &mut self,
+        session: &mut Session,
+        clean: bool,
+        unsure: bool,
+        (read, now): (u64, u64),
+    ) {
         let taken_over = std::mem::take(&mut session.taken_over);
         let pending = session.pending_will.take();
         if unsure {
             if taken_over || pending.is_some() {
-                self.may(session);
+                self.may(session.life.will);
             }
         } else if clean && (taken_over || pending.is_some()) {
             self.due(session, now);
@@ -69,10 +81,10 @@ impl Wills {
             && due <= now
         {
             // It was due, and perhaps the timer had not looked yet.
-            if due + LATE_MILLIS <= now {
+            if due + LATE_MILLIS <= read {
                 self.due(session, due);
             } else {
-                self.may(session);
+                self.may(session.life.will);
             }
         }
     }
@@ -80,7 +92,7 @@ impl Wills {
     /// Nobody knows whether a connection that was never greeted has ended the will.
     pub(super) fn unsure(&mut self, session: &mut Session) {
         if std::mem::take(&mut session.taken_over) || session.pending_will.take().is_some() {
-            self.may(session);
+            self.may(session.life.will);
         }
     }
 
@@ -90,7 +102,7 @@ impl Wills {
             self.due(session, now);
         }
         if std::mem::take(&mut session.taken_over) {
-            self.may(session);
+            self.may(session.life.will);
         }
     }
 
@@ -102,7 +114,7 @@ impl Wills {
         let pending = session.pending_will.take().is_some();
         session.taken_over = false;
         if session.is_kept() && (session.online.is_some() || lately || pending) {
-            self.may(session);
+            self.may(session.life.will);
         }
         // What was due and not seen yet may have been lost on its way.
         if let Some((number, _)) = session.life.will {
@@ -118,7 +130,9 @@ impl Wills {
     /// A delay that has passed by now has had its effect, since the will was seen.
     pub(super) fn show(&mut self, session: &mut Session, number: u32, now: u64) {
         let same = session.life.will.is_some_and(|(will, _)| will == number);
-        if same && let Some(due) = session.pending_will.filter(|due| *due <= now) {
+        let ending = session.ending;
+        if same && let Some(due) = session.pending_will.filter(|due| *due <= now || ending) {
+            let due = due.min(now);
             session.pending_will = None;
             self.due(session, due);
         }
