@@ -270,6 +270,11 @@ impl World {
                     _ => {}
                 }
                 if let Some((at, _)) = facts.session {
+                    let newer = self.facts[link + 1..].iter().filter(|newer| {
+                        newer.life.slot == facts.life.slot && newer.connect_read.is_some()
+                    });
+                    let clean = newer.fold(false, |any, newer| any | newer.clean);
+                    self.model.connect_read(facts.life.slot, clean);
                     self.model.parted(at, link, cause, facts.goodbye, now);
                 } else if facts.connect_read.is_some() {
                     self.facts[link].connect_read = None;
@@ -434,7 +439,6 @@ impl World {
         let old = std::mem::replace(&mut self.broker, broker);
         old.crash(&mut self.network);
         for facts in &mut self.facts {
-            facts.session = None;
             facts.connect_read = None;
         }
         self.counts.restored += self.store.sessions().len() as u64;

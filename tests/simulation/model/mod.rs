@@ -180,6 +180,7 @@ impl Model {
     /// The broker is gone, and nothing of it is left but what its store has.
     pub(crate) fn crashed(&mut self, now: u64) {
         let moment = self.next_moment();
+        self.wills.all_crashed();
         for slot in 0..CLIENTS_MAX {
             let Some(at) = self.current[slot] else {
                 continue;

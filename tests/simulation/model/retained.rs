@@ -62,7 +62,8 @@ impl Retained {
             }
             found.settled_at = Some(moment);
             let (sent_at, lasting) = (found.sent_at, found.lasting);
-            if lasting || !self.durable {
+            // One that was over before its PUBREL came replaces nothing.
+            if !found.expires && (lasting || !self.durable) {
                 candidates.retain(|c| c.settled_at.is_none_or(|settled| settled > sent_at));
             }
             return;

@@ -116,14 +116,14 @@ impl Wills {
         if session.is_kept() && (session.online.is_some() || lately || pending) {
             self.may(session.life.will);
         }
-        // What was due and not seen yet may have been lost on its way.
-        if let Some((number, _)) = session.life.will {
-            let will = self.all.entry(number).or_default();
-            let late = u32::try_from(will.due.len()).unwrap_or(u32::MAX);
-            if late > will.seen {
-                will.may += late - will.seen;
-                will.due.truncate(will.seen as usize);
-            }
+    }
+
+    /// The broker crashed: what was due and not seen yet may have been lost on its way.
+    pub(super) fn all_crashed(&mut self) {
+        for will in self.all.values_mut() {
+            let late = will.due.len().saturating_sub(will.seen as usize);
+            will.may += u32::try_from(late).unwrap_or(u32::MAX);
+            will.due.truncate(will.seen as usize);
         }
     }
 
