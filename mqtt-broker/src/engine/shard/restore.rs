@@ -76,14 +76,19 @@ impl Shard {
             }
             state.inbound = Some(Box::new(Held { messages, bytes }));
         }
-        self.restore_deliveries(session, deliveries);
+        self.restore_deliveries(session, away.map(|(since, _)| since), deliveries);
         for subscription in subscriptions {
             self.restore_subscription(session, subscription, sink);
         }
         self.watch_session(now, session);
     }
 
-    fn restore_deliveries(&mut self, session: SessionId, deliveries: Vec<SavedDelivery>) {
+    fn restore_deliveries(
+        &mut self,
+        session: SessionId,
+        away_since: Option<UnixTime>,
+        deliveries: Vec<SavedDelivery>,
+    ) {
         if deliveries.is_empty() {
             return;
         }
@@ -107,13 +112,17 @@ impl Shard {
             let payload_len = message.payload_len();
             messages += 1;
             bytes += payload_len;
+            // [MQTT-3.3.1-1] Unless the client has been away since before it was published it may have
+            // got the message, and its answer may be lost.
+            let published = message.view().head.published;
+            let waited = receipt.away && away_since.is_some_and(|since| since <= published);
             let delivery = Delivery {
                 message,
                 extra: receipt.extra,
                 qos: receipt.qos,
                 retain: receipt.retain,
                 number: Some(number),
-                dup: receipt.qos == QoS::AtLeastOnce && !receipt.away,
+                dup: receipt.qos == QoS::AtLeastOnce && !waited,
             };
             match receipt.packet_id {
                 Some(packet_id) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mqtt_codec::{Packet, PacketId, Property, QoS, SubscriptionOptions};
+use mqtt_session::time::UnixTime;
 
 use super::SHARDS;
 use super::world::{Client, How, World, settings};
@@ -256,6 +257,31 @@ fn a_session_goes_on_after_a_restart_where_it_was() {
                 "PUBCOMP 77 Success",
             ]
         );
+    }
+}
+
+#[test]
+fn what_waited_for_a_client_that_came_since_may_have_been_sent() {
+    let published = UnixTime::from_millis(1_000);
+    for (since, dup) in [(None, true), (Some(2_000), true), (Some(500), false)] {
+        let mut world = world(1);
+        let mut saved = saved();
+        saved.away = since.map(|since| (UnixTime::from_millis(since), None));
+        saved.session.expiry = SessionExpiry::Never;
+        let head = MessageHead {
+            published,
+            ..MessageHead::default()
+        };
+        let mut delivery = saved.deliveries.pop().unwrap();
+        delivery.message = Some(message(head, "t", b"waited"));
+        delivery.receipt.qos = QoS::AtLeastOnce;
+        delivery.receipt.packet_id = None;
+        delivery.receipt.away = true;
+        saved.deliveries = vec![delivery];
+        world.restore(&saved);
+        let (_, lines) = world.connect_all("back", &How::kept());
+        let expected = format!("PUBLISH t q1{} m1 waited", if dup { " dup" } else { "" });
+        assert_eq!(lines[1..], [expected], "away since {since:?}");
     }
 }
 
