@@ -84,7 +84,9 @@ impl World {
         let most = if all {
             usize::MAX
         } else {
-            *self.dice.pick(&[1, 9, 60, 500, usize::MAX, usize::MAX, usize::MAX])
+            *self
+                .dice
+                .pick(&[1, 9, 60, 500, usize::MAX, usize::MAX, usize::MAX])
         };
         self.network.links[link].down.arrive(most);
         let (_, version) = self.version(slot);
@@ -94,9 +96,16 @@ impl World {
             trace.packet(slot, "<-", bytes, (mqtt_codec::Sender::Server, version));
         };
         let actor = &mut self.clients[slot].actor;
-        let busy = actor.read(self.now, &mut self.network, &mut self.dice, &mut heard, &mut see);
+        let busy = actor.read(
+            self.now,
+            &mut self.network,
+            &mut self.dice,
+            &mut heard,
+            &mut see,
+        );
         self.hear(slot, heard);
-        if self.clients[slot].actor.link == Some(link) && self.network.links[link].down.is_at_end() {
+        if self.clients[slot].actor.link == Some(link) && self.network.links[link].down.is_at_end()
+        {
             self.close(slot, false);
             return true;
         }
@@ -218,7 +227,10 @@ impl World {
             ReasonCode::Success
         };
         let now = Instant::from_millis(self.now);
-        let said = client.actor.session.disconnect(now, reason, Properties::EMPTY);
+        let said = client
+            .actor
+            .session
+            .disconnect(now, reason, Properties::EMPTY);
         client.leaving = said.is_ok();
     }
 
@@ -300,6 +312,7 @@ impl World {
             sent_at: 0,
             acked: false,
             sends: 1,
+            crashes: 0,
         });
     }
 
@@ -333,7 +346,12 @@ impl World {
         self.subscribe_as(slot, filter, options);
     }
 
-    pub(super) fn subscribe_as(&mut self, slot: usize, filter: Filter, options: SubscriptionOptions) {
+    pub(super) fn subscribe_as(
+        &mut self,
+        slot: usize,
+        filter: Filter,
+        options: SubscriptionOptions,
+    ) {
         let client = &mut self.clients[slot];
         let Some((at, _)) = client.actor.link.and_then(|link| self.facts[link].session) else {
             return;
@@ -363,7 +381,10 @@ impl World {
         };
         let now = Instant::from_millis(self.now);
         let text = topics::FILTERS[usize::from(filter)];
-        let asked = client.actor.session.unsubscribe(now, [text], Properties::EMPTY);
+        let asked = client
+            .actor
+            .session
+            .unsubscribe(now, [text], Properties::EMPTY);
         if let Ok(packet_id) = asked {
             let asked = self.model.unsubscribing(at, filter);
             client.requests.push(Request {

@@ -207,14 +207,7 @@ impl Broker {
         self.written[s] == 0
     }
 
-    fn read_all(
-        &mut self,
-        s: usize,
-        now: Now,
-        pace: Pace,
-        network: &mut Network,
-        dice: &mut Dice,
-    ) {
+    fn read_all(&mut self, s: usize, now: Now, pace: Pace, network: &mut Network, dice: &mut Dice) {
         if !self.may_read(s) {
             return;
         }
@@ -252,7 +245,11 @@ impl Broker {
         if count > 0 {
             let bytes = link.up.readable().to_vec();
             link.up.consume(count);
-            while link.sent.front().is_some_and(|(end, _)| *end <= link.up.read) {
+            while link
+                .sent
+                .front()
+                .is_some_and(|(end, _)| *end <= link.up.read)
+            {
                 let (_, sent) = link.sent.pop_front().expect("it is there");
                 self.happened.push(Happened::Read(socket.link, sent));
             }

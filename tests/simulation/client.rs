@@ -244,7 +244,11 @@ impl Actor {
     /// Does what time asks for, and answers what it has put off.
     pub(crate) fn tick(&mut self, now: u64, dice: &mut Dice, heard: &mut Vec<Heard>) {
         let instant = Instant::from_millis(now);
-        let answers = if self.reformed { usize::MAX } else { dice.below(4) };
+        let answers = if self.reformed {
+            usize::MAX
+        } else {
+            dice.below(4)
+        };
         for _ in 0..answers {
             let Some(packet_id) = self.to_ack.pop_front() else {
                 break;

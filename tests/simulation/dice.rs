@@ -75,9 +75,15 @@ mod tests {
     fn numbers_stay_in_their_range_and_reach_its_ends() {
         let mut dice = Dice::new(7);
         let drawn: Vec<u64> = (0..1000).map(|_| dice.range(3, 6)).collect();
-        assert_eq!((drawn.iter().min(), drawn.iter().max()), (Some(&3), Some(&6)));
+        assert_eq!(
+            (drawn.iter().min(), drawn.iter().max()),
+            (Some(&3), Some(&6))
+        );
         let below: Vec<usize> = (0..1000).map(|_| dice.below(3)).collect();
-        assert_eq!((below.iter().min(), below.iter().max()), (Some(&0), Some(&2)));
+        assert_eq!(
+            (below.iter().min(), below.iter().max()),
+            (Some(&0), Some(&2))
+        );
         let hits = (0..10_000).filter(|_| dice.chance(30)).count();
         assert!((2_700..3_300).contains(&hits), "{hits}");
     }

@@ -44,7 +44,9 @@ impl World {
             }
             Heard::Unsubscribed(packet_id) => {
                 let Some((request, None)) = self.answered(slot, packet_id) else {
-                    return self.model.fail(format!("c{slot} got an UNSUBACK for nothing"));
+                    return self
+                        .model
+                        .fail(format!("c{slot} got an UNSUBACK for nothing"));
                 };
                 if let Some((at, _)) = self.session_of(slot) {
                     self.model.unsubscribed(at, request.filter, request.asked);
@@ -56,7 +58,9 @@ impl World {
 
     fn answered(&mut self, slot: usize, packet_id: PacketId) -> Option<(Request, Option<QoS>)> {
         let requests = &mut self.clients[slot].requests;
-        let at = requests.iter().position(|request| request.packet_id == packet_id)?;
+        let at = requests
+            .iter()
+            .position(|request| request.packet_id == packet_id)?;
         let request = requests.remove(at);
         Some((request, request.qos))
     }
@@ -73,7 +77,9 @@ impl World {
             return;
         };
         let Some((at, expected)) = self.facts[link].session else {
-            return self.model.fail(format!("c{slot} got a CONNACK that nobody told of"));
+            return self
+                .model
+                .fail(format!("c{slot} got a CONNACK that nobody told of"));
         };
         let at = self.model.connack(at, present, expected, link);
         self.facts[link].session = Some((at, expected));
@@ -87,7 +93,9 @@ impl World {
 
     fn hear_message(&mut self, slot: usize, message: &Message) {
         let Some((at, _)) = self.session_of(slot) else {
-            return self.model.fail(format!("c{slot} got a message before it was greeted"));
+            return self
+                .model
+                .fail(format!("c{slot} got a message before it was greeted"));
         };
         let qos = usize::from(message.qos.as_u8());
         self.counts.delivered[qos] += 1;
@@ -100,7 +108,9 @@ impl World {
             self.counts.shared += 1;
         }
         if let Some(packet_id) = message.packet_id {
-            self.clients[slot].told.insert(packet_id, (number, message.qos));
+            self.clients[slot]
+                .told
+                .insert(packet_id, (number, message.qos));
         }
         if let Some(known) = self.model.messages.get(number as usize)
             && !payload::is_whole(&message.payload, number, known.size)

@@ -68,14 +68,22 @@ impl Pipe {
 
     /// Up to so many bytes arrive.
     pub(crate) fn arrive(&mut self, most: usize) -> usize {
-        let moved = if self.stalled { 0 } else { self.travelling().min(most) };
+        let moved = if self.stalled {
+            0
+        } else {
+            self.travelling().min(most)
+        };
         self.arrived += moved;
         moved
     }
 
     /// What can be read.
     pub(crate) fn readable(&self) -> &[u8] {
-        if self.reset { &[] } else { &self.bytes[self.start..self.arrived] }
+        if self.reset {
+            &[]
+        } else {
+            &self.bytes[self.start..self.arrived]
+        }
     }
 
     /// The reader has taken so many bytes.

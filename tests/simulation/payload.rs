@@ -19,7 +19,9 @@ pub(crate) fn of(number: u32, size: usize) -> Bytes {
 
 /// The number of a message; none if it is empty.
 pub(crate) fn number(payload: &[u8]) -> Option<u32> {
-    payload.first_chunk().map(|number| u32::from_le_bytes(*number))
+    payload
+        .first_chunk()
+        .map(|number| u32::from_le_bytes(*number))
 }
 
 /// Whether it is all there and nothing else.

@@ -121,8 +121,14 @@ impl Plan {
         let first_group = dice.below(GROUPS);
         let mut members = [None; CLIENTS_MAX];
         for member in members.iter_mut().skip(1) {
-            let group = if dice.chance(70) { first_group } else { dice.below(GROUPS) };
-            *member = dice.chance(30).then(|| Filter::try_from(FIRST_SHARED + group).expect("few"));
+            let group = if dice.chance(70) {
+                first_group
+            } else {
+                dice.below(GROUPS)
+            };
+            *member = dice
+                .chance(30)
+                .then(|| Filter::try_from(FIRST_SHARED + group).expect("few"));
         }
         let mut group_qos = [QoS::AtLeastOnce; GROUPS];
         for qos in &mut group_qos {

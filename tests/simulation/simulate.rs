@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mqtt_tests::simulation::{Counts, Failure, Run, run};
 
-const USAGE: &str = "usage: simulate [--seed N | --seeds FROM..TO] [--steps M] [--threads N] [--trace]";
+const USAGE: &str =
+    "usage: simulate [--seed N | --seeds FROM..TO] [--steps M] [--threads N] [--trace]";
 
 struct Args {
     from: u64,

@@ -113,7 +113,7 @@ impl Store {
                     let meeting = self.rendezvous.entry(part.of).or_default();
                     meeting.outstanding += i64::from(part.awaits) - 1;
                     meeting.waiting += 1;
-                    meeting.rows.extend(part.row.clone());
+                    meeting.rows.extend(part.rows.iter().cloned());
                 }
                 _ => {}
             }
@@ -228,13 +228,17 @@ impl Store {
                 deliveries.entry(session).or_default().push(saved);
             }
         }
-        let sessions = self.disk.sessions.iter().map(|(number, kept)| SavedSession {
-            session: kept.op.clone(),
-            away: kept.away,
-            subscriptions: kept.subscriptions.values().cloned().collect(),
-            held: kept.held.clone(),
-            deliveries: deliveries.remove(number).unwrap_or_default(),
-        });
+        let sessions = self
+            .disk
+            .sessions
+            .iter()
+            .map(|(number, kept)| SavedSession {
+                session: kept.op.clone(),
+                away: kept.away,
+                subscriptions: kept.subscriptions.values().cloned().collect(),
+                held: kept.held.clone(),
+                deliveries: deliveries.remove(number).unwrap_or_default(),
+            });
         sessions.collect()
     }
 
@@ -251,7 +255,10 @@ impl Store {
             return Err(format!("parts of {number:?} are still awaited"));
         }
         let retained = self.disk.retained.iter();
-        match retained.filter(|(_, (_, message))| message.is_some()).next() {
+        match retained
+            .filter(|(_, (_, message))| message.is_some())
+            .next()
+        {
             Some((topic, _)) => Err(format!("the store still has a retained message of {topic}")),
             None => Ok(()),
         }
@@ -268,13 +275,15 @@ impl Tables {
 
     fn publish(&mut self, publish: PublishOp, parts: Vec<Row>) {
         self.last_message = self.last_message.max(publish.number.0.get());
-        for row in publish.row.into_iter().chain(parts) {
+        for row in publish.rows.into_iter().chain(parts) {
             self.last_message = self.last_message.max(row.number.0.get());
             let receivers = row.receivers.into_iter().map(|receipt| Receiver {
                 receipt,
                 released: false,
             });
-            let old = self.rows.insert(row.number, (row.message, receivers.collect()));
+            let old = self
+                .rows
+                .insert(row.number, (row.message, receivers.collect()));
             assert!(old.is_none(), "a number of a message was given twice");
         }
         if let Some(retain) = publish.retain {

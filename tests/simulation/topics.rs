@@ -30,9 +30,24 @@ pub(crate) const OPEN_TOPICS: usize = 9;
 
 /// All filters; shared ones at the end.
 pub(crate) const FILTERS: [&str; 18] = [
-    "#", "a/#", "a/b", "+", "a/+", "+/x/#", "+/+", "b/x", "b/x/y", "$own/#", "$own/+", "/+/", "a/b/c/#",
+    "#",
+    "a/#",
+    "a/b",
+    "+",
+    "a/+",
+    "+/x/#",
+    "+/+",
+    "b/x",
+    "b/x/y",
+    "$own/#",
+    "$own/+",
+    "/+/",
+    "a/b/c/#",
     "will/#", //
-    "$share/g/s/+", "$share/g/a/#", "$share/h/a/b", "$share/g/#",
+    "$share/g/s/+",
+    "$share/g/a/#",
+    "$share/h/a/b",
+    "$share/g/#",
 ];
 
 /// Where the shared filters begin.
@@ -56,9 +71,9 @@ pub(crate) fn matches(filter: Filter, topic: Topic) -> bool {
     static TABLE: OnceLock<[[bool; TOPICS.len()]; FILTERS.len()]> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
         FILTERS.map(|filter| {
-            let filter = filter.strip_prefix("$share/").map_or(filter, |rest| {
-                rest.split_once('/').expect("a share name").1
-            });
+            let filter = filter
+                .strip_prefix("$share/")
+                .map_or(filter, |rest| rest.split_once('/').expect("a share name").1);
             TOPICS.map(|topic| takes(filter, topic))
         })
     });
@@ -112,7 +127,11 @@ mod tests {
             let found = matches(filter_at, number_of(topic).unwrap());
             assert_eq!(found, expected, "{filter} {topic}");
         }
-        assert!(FILTERS[FIRST_SHARED..].iter().all(|f| f.starts_with("$share/")));
+        assert!(
+            FILTERS[FIRST_SHARED..]
+                .iter()
+                .all(|f| f.starts_with("$share/"))
+        );
         assert_eq!(FILTERS[usize::from(ALL_WILLS)], "will/#");
     }
 }

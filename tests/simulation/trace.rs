@@ -115,7 +115,10 @@ impl fmt::Display for Counts {
                 "sessions expired {}, wills {}, full queues {}, too large {}",
                 self.expired, self.wills, self.dropping, self.too_large
             ),
-            format!("crashes {}, sessions restored {}", self.crashes, self.restored),
+            format!(
+                "crashes {}, sessions restored {}",
+                self.crashes, self.restored
+            ),
         ];
         f.write_str(&lines.join("\n"))
     }
@@ -151,7 +154,13 @@ impl Trace {
     }
 
     /// A client wrote or read a packet.
-    pub(crate) fn packet(&mut self, slot: usize, arrow: &str, bytes: &[u8], who: (Sender, Version)) {
+    pub(crate) fn packet(
+        &mut self,
+        slot: usize,
+        arrow: &str,
+        bytes: &[u8],
+        who: (Sender, Version),
+    ) {
         let (sender, version) = who;
         let facts = [slot as u64, bytes.len() as u64, u64::from(bytes[0])];
         self.say(&facts, || {

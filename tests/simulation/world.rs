@@ -153,6 +153,7 @@ impl World {
                 sent_at: 0,
                 acked: false,
                 sends: 1,
+                crashes: 0,
             })
         });
         Client {
@@ -258,7 +259,9 @@ impl World {
             Told::Connected(link) => {
                 let facts = self.facts[link];
                 let read = facts.connect_read.unwrap_or(now);
-                let session = self.model.greeted(link, facts.life, facts.clean, (read, now));
+                let session = self
+                    .model
+                    .greeted(link, facts.life, facts.clean, (read, now));
                 self.facts[link].session = Some(session);
             }
             Told::Disconnected(link, cause) => {
@@ -324,7 +327,10 @@ impl World {
                 .filter_map(|s| Some((self.broker.next_deadline(s)?.as_millis(), s)))
                 .filter(|(due, _)| *due <= to)
                 .min();
-            let lazy = self.store.uncommitted_since.map(|since| since + LAZY_MILLIS);
+            let lazy = self
+                .store
+                .uncommitted_since
+                .map(|since| since + LAZY_MILLIS);
             match (due, lazy.filter(|lazy| *lazy <= to)) {
                 (due, Some(lazy)) if due.is_none_or(|(due, _)| lazy < due) => {
                     self.set_clock(lazy);
@@ -376,7 +382,8 @@ impl World {
         if self.plan.passwords && self.dice.chance(25) {
             self.locked = !self.locked && self.dice.chance(30);
             let settings = self.plan.settings(self.locked);
-            self.trace.say(&[u64::from(self.locked)], || "new settings".to_owned());
+            self.trace
+                .say(&[u64::from(self.locked)], || "new settings".to_owned());
             self.broker.reload(&settings);
         }
     }
@@ -454,7 +461,9 @@ impl World {
         let actor = &self.clients[slot].actor;
         let plan = &actor.plan;
         let cleaning = actor.is_cleaning();
-        let delay = plan.will.map_or(0, |will| u64::from(will.delay_seconds) * 1000);
+        let delay = plan
+            .will
+            .map_or(0, |will| u64::from(will.delay_seconds) * 1000);
         let watched = !self.plan.durable && !self.plan.passwords;
         let waits = plan.will.is_some_and(|will| will.qos > QoS::AtMostOnce);
         Life {

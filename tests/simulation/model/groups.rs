@@ -111,7 +111,8 @@ impl Groups {
         self.claims.iter().find_map(|(number, filter, at)| {
             let (message, session) = (&messages[*number as usize], &sessions[*at]);
             let place = place(*filter);
-            let stayed = !session.ended && session.claims && group_of(session) == Some((*filter, true));
+            let stayed =
+                !session.ended && session.claims && group_of(session) == Some((*filter, true));
             let exactly_once = message.qos.min(self.qos[place]) == QoS::ExactlyOnce;
             // QoS 2 that was sent ends with the session that it was sent to.
             let over = (exactly_once && self.left[place] > message.sent_at)

@@ -14,8 +14,8 @@ use super::topics::{CLIENTS_MAX, Topic};
 use groups::Groups;
 pub(crate) use receipts::Arrived;
 use retained::Retained;
-pub(crate) use sessions::{Expected, SessionAt};
 use sessions::Session;
+pub(crate) use sessions::{Expected, SessionAt};
 use wills::Wills;
 
 /// A message that was published, or a will that may be.
@@ -37,6 +37,9 @@ pub(crate) struct Message {
     pub(crate) acked: bool,
     /// How often the broker may have taken it for a new one.
     pub(crate) sends: u32,
+    /// Crashes that it went through before it was accepted for good. It may have been delivered below
+    /// QoS 2 by then, and is delivered again.
+    pub(crate) crashes: u32,
 }
 
 /// One life of a client, as a link's CONNECT tells the broker of it.
@@ -74,6 +77,8 @@ pub(crate) struct Model {
     duplicates: bool,
     durable: bool,
     size_limit: Option<u32>,
+    /// Sessions that ended by time, and when.
+    expired: Vec<(SessionAt, u64)>,
     /// The first thing that was not as it should be.
     pub(crate) broken: Option<String>,
 }
@@ -96,6 +101,7 @@ impl Model {
             duplicates: plan.duplicates,
             durable: plan.durable,
             size_limit: plan.size_limit,
+            expired: Vec::new(),
             broken: None,
         }
     }
@@ -116,7 +122,9 @@ impl Model {
         let number = self.next_number();
         message.sent_at = self.next_moment();
         message.refused = super::topics::is_forbidden(message.topic)
-            || self.size_limit.is_some_and(|most| message.size > most as usize);
+            || self
+                .size_limit
+                .is_some_and(|most| message.size > most as usize);
         self.claim(number, &message);
         if message.retain && !message.refused {
             self.retained.sent(&message, Some(number));
@@ -181,6 +189,9 @@ impl Model {
     pub(crate) fn crashed(&mut self, now: u64) {
         let moment = self.next_moment();
         self.wills.all_crashed();
+        for message in self.messages.iter_mut().filter(|message| !message.acked) {
+            message.crashes += u32::from(message.qos == QoS::ExactlyOnce);
+        }
         for slot in 0..CLIENTS_MAX {
             let Some(at) = self.current[slot] else {
                 continue;
@@ -193,6 +204,15 @@ impl Model {
                 self.end(slot);
             }
         }
+        for (at, ended) in &self.expired {
+            // That it ended may be forgotten.
+            let session = &self.sessions[*at];
+            if now < ended + 2 * sessions::LATE_MILLIS {
+                self.unsure[session.life.slot] = true;
+                self.wills.may(session.life.will);
+            }
+        }
+        self.expired.clear();
     }
 
     /// What has to hold once all is quiet and everybody has read everything.

@@ -50,7 +50,9 @@ impl Session {
         self.subscriptions.iter().any(|(filter, subscription)| {
             let own = message.publisher == self.life.slot && !retain && !message.will;
             topics::matches(*filter, message.topic)
-                && subscription.gone_at.is_none_or(|gone| message.sent_at < gone)
+                && subscription
+                    .gone_at
+                    .is_none_or(|gone| message.sent_at < gone)
                 && !(own && subscription.only_others)
         })
     }
@@ -108,7 +110,11 @@ impl Model {
         if arrived.dup && session.connections < 2 {
             return Err("DUP on the first connection of a session");
         }
-        let most = session.copies(&message, self.duplicates);
+        let mut most = session.copies(&message, self.duplicates);
+        if arrived.qos < QoS::ExactlyOnce {
+            // These leave before what they come from is kept.
+            most += message.crashes;
+        }
         let fresh = got.fresh + u32::from(!repeat);
         if !message.will && (fresh > most || got.on_connection >= most) {
             return Err("that is once too often");
@@ -124,7 +130,8 @@ impl Model {
                 self.wills.seen(number, now)?;
             }
         } else if session.life.member {
-            self.groups.arrived(number, &message, arrived.topic, session)?;
+            self.groups
+                .arrived(number, &message, arrived.topic, session)?;
         } else if first && !arrived.retain && message.sends == 1 {
             // One that its publisher had to repeat may have come for the first time to others, before
             // this session subscribed.

@@ -76,14 +76,17 @@ impl Retained {
             return number.is_none() || is_will;
         }
         let candidates = &self.topics[usize::from(topic)];
-        candidates.iter().any(|candidate| {
-            candidate.number == number || (number.is_none() && candidate.expires)
-        })
+        candidates
+            .iter()
+            .any(|candidate| candidate.number == number || (number.is_none() && candidate.expires))
     }
 
     /// How many topics have only one message that it can be.
     pub(crate) fn certain(&self) -> u64 {
-        self.topics.iter().filter(|candidates| candidates.len() == 1).count() as u64
+        self.topics
+            .iter()
+            .filter(|candidates| candidates.len() == 1)
+            .count() as u64
     }
 
     /// What a topic may have, in words.

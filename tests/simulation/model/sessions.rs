@@ -184,7 +184,11 @@ impl Model {
                 let what = format!("c{slot} is connected by link {other} and by link {link}");
                 self.broken.get_or_insert(what);
             }
-            if !clean && session.ends.is_some_and(|(_, latest)| latest + LATE_MILLIS < read) {
+            if !clean
+                && session
+                    .ends
+                    .is_some_and(|(_, latest)| latest + LATE_MILLIS < read)
+            {
                 let what = format!("the session of c{slot} should have ended");
                 self.broken.get_or_insert(what);
             }
@@ -241,7 +245,9 @@ impl Model {
         };
         if !right {
             let slot = life.slot;
-            self.fail(format!("CONNACK to c{slot}: session present {present}, not {expected:?}"));
+            self.fail(format!(
+                "CONNACK to c{slot}: session present {present}, not {expected:?}"
+            ));
         }
         if expected != Expected::Either || present || self.current[life.slot] != Some(at) {
             return at;
@@ -316,10 +322,14 @@ impl Model {
         let session = &mut self.sessions[at];
         let due = session.ends.is_some_and(|(earliest, _)| earliest <= now);
         if !self.unsure[slot] && (session.online.is_some() || !due) {
-            let what = format!("the session of c{slot} expired too early: {:?}", session.ends);
+            let what = format!(
+                "the session of c{slot} expired too early: {:?}",
+                session.ends
+            );
             self.broken.get_or_insert(what);
         }
         self.wills.session_ended(session, now);
+        self.expired.push((at, now));
         self.end(slot);
     }
 

@@ -140,7 +140,10 @@ impl Wills {
 
     /// Delays that have passed by now have to have had their effect.
     pub(super) fn ripen(&mut self, session: &mut Session, now: u64) {
-        if session.pending_will.is_some_and(|due| due + LATE_MILLIS < now) {
+        if session
+            .pending_will
+            .is_some_and(|due| due + LATE_MILLIS < now)
+        {
             let due = session.pending_will.take().unwrap_or(now);
             self.due(session, due);
         }
