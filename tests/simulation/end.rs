@@ -56,9 +56,13 @@ impl World {
             if !self.store.is_idle() {
                 self.store.now = self.now;
                 busy |= self.store.apply(usize::MAX);
-                self.store.commit();
+                busy |= self.store.commit();
             }
             for slot in 0..self.clients.len() {
+                if self.clients[slot].leaving {
+                    // Nobody waits for what it still had to say.
+                    self.close(slot, false);
+                }
                 let connected = self.clients[slot].actor.link.is_some();
                 if connected || all_connect {
                     busy |= !connected;

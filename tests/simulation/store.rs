@@ -178,8 +178,9 @@ impl Store {
         }
     }
 
-    /// Everything that took effect is on disk.
-    pub(crate) fn commit(&mut self) {
+    /// Everything that took effect is on disk. Whether that is news.
+    pub(crate) fn commit(&mut self) -> bool {
+        let before = self.durable.clone();
         for transaction in self.log.drain(..) {
             self.disk.apply(transaction);
         }
@@ -191,6 +192,7 @@ impl Store {
         }
         let waits = self.queues.iter().any(|queue| !queue.is_empty());
         self.uncommitted_since = waits.then_some(self.now);
+        before != self.durable
     }
 
     /// The process ends here: of what was not announced any prefix is kept.

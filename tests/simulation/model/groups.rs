@@ -20,6 +20,10 @@ pub(super) struct Groups {
     left: [u64; GROUPS],
     /// When a member last took what it had into a crash.
     lost: [u64; GROUPS],
+    /// Groups that ever had a member whose session is not kept: what it had, or passed on just before,
+    /// a crash may take along.
+    mixed: [bool; GROUPS],
+    upgrade: bool,
 }
 
 /// The group that a member is in: it subscribes to nothing else.
@@ -40,6 +44,8 @@ impl Groups {
             got: BTreeMap::new(),
             left: [0; GROUPS],
             lost: [0; GROUPS],
+            mixed: [false; GROUPS],
+            upgrade: plan.upgrade_qos,
         }
     }
 
@@ -95,14 +101,30 @@ impl Groups {
     }
 
     /// A member's session ended, perhaps with the broker itself.
-    pub(super) fn member_left(&mut self, session: &Session, moment: u64, crashed: bool) {
+    pub(super) fn member_left(&mut self, session: &Session, moment: u64) {
         if let Some((filter, _)) = group_of(session)
             && session.life.member
         {
             self.left[place(filter)] = moment;
-            if crashed {
-                self.lost[place(filter)] = moment;
+            self.mixed[place(filter)] |= !session.is_kept();
+        }
+    }
+
+    /// The broker crashed. Members whose sessions are not kept have left by now.
+    pub(super) fn crashed(&mut self, moment: u64) {
+        for (lost, mixed) in self.lost.iter_mut().zip(self.mixed) {
+            if mixed {
+                *lost = moment;
             }
+        }
+    }
+
+    /// At which QoS a group gets a message.
+    fn qos(&self, place: usize, message: &Message) -> QoS {
+        if self.upgrade {
+            self.qos[place]
+        } else {
+            message.qos.min(self.qos[place])
         }
     }
 
@@ -113,7 +135,7 @@ impl Groups {
             let place = place(*filter);
             let stayed =
                 !session.ended && session.claims && group_of(session) == Some((*filter, true));
-            let exactly_once = message.qos.min(self.qos[place]) == QoS::ExactlyOnce;
+            let exactly_once = self.qos(place, message) == QoS::ExactlyOnce;
             // QoS 2 that was sent ends with the session that it was sent to.
             let over = (exactly_once && self.left[place] > message.sent_at)
                 || self.lost[place] > message.sent_at;

@@ -200,10 +200,10 @@ impl Model {
             self.wills.crashed(session, now);
             session.crashed(now);
             if !session.is_kept() {
-                self.groups.member_left(session, moment, true);
                 self.end(slot);
             }
         }
+        self.groups.crashed(moment);
         for (at, ended) in &self.expired {
             // That it ended may be forgotten.
             let session = &self.sessions[*at];

@@ -340,7 +340,7 @@ impl Model {
             session.ended = true;
             session.claims = false;
             session.online = None;
-            self.groups.member_left(session, moment, false);
+            self.groups.member_left(session, moment);
         }
     }
 
