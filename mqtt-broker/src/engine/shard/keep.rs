@@ -268,8 +268,15 @@ impl Shard {
     /// the connection before. Notes it for what comes after.
     fn has_to_wait(&mut self, connection: ConnectionId, ticket: Option<Ticket>) -> Option<Ticket> {
         let state = self.connections.get_mut(place(connection))?;
-        state.waits = state.waits.max(ticket.unwrap_or_default());
-        (state.waits > self.promises.durable).then_some(state.waits)
+        let wanted = state.waits.max(ticket.unwrap_or_default());
+        if wanted <= self.promises.durable {
+            return None;
+        }
+        // It stands behind all that was promised to others, and what comes after it behind it: with
+        // an earlier ticket than theirs it could be overtaken by an answer that finds that durable.
+        let last = self.promises.line.back().map(|(ticket, _)| *ticket);
+        state.waits = wanted.max(last.unwrap_or_default());
+        Some(state.waits)
     }
 
     /// Does something when its ticket is durable.

@@ -53,6 +53,27 @@ fn a_puback_waits_for_the_disk_and_a_live_delivery_does_not() {
 }
 
 #[test]
+fn no_answer_overtakes_one_that_waits_behind_the_promises_to_others() {
+    let mut world = world(1);
+    let _taker = subscriber(&mut world, "taker", 1);
+    let [one, other] = ["one", "other"].map(|name| world.join(name, &How::default()));
+    let batches = world.batches(0);
+    world.disk_waits = true;
+    world.publish(one, "t/1", 1, "with the first batch");
+    world.publish(other, "t/1", 1, "with the second");
+    world.publish(one, "nobody", 1, "with none, but not before the first");
+    world.make_durable(0, batches + 1);
+    world.publish(one, "nobody", 2, "with none");
+    world.make_durable(0, batches + 2);
+    let expected = [
+        "PUBACK 77 Success",
+        "PUBACK 77 No matching subscribers",
+        "PUBREC 77 Success",
+    ];
+    assert_eq!(world.lines(one), expected);
+}
+
+#[test]
 fn nothing_is_kept_of_what_nobody_durable_wants() {
     for shards in SHARDS {
         let mut world = world(shards);

@@ -585,6 +585,19 @@ impl World {
         true
     }
 
+    /// Batches that a shard has submitted.
+    pub(super) fn batches(&self, n: usize) -> u64 {
+        self.sinks[n].batches
+    }
+
+    /// The first batches of a shard are durable, whatever `disk_waits` says.
+    pub(super) fn make_durable(&mut self, n: usize, upto: u64) {
+        let sink = &mut self.sinks[n];
+        sink.durable = upto;
+        self.shards[n].handle_durable(self.now, Ticket(upto), sink);
+        self.settle();
+    }
+
     /// What was to be kept since the last look.
     pub(super) fn kept(&mut self) -> Vec<StoreOp> {
         let ops = self.sinks.iter_mut().flat_map(|sink| {
