@@ -206,10 +206,15 @@ impl Model {
         self.groups.crashed(moment);
         for (at, ended) in &self.expired {
             // That it ended may be forgotten.
-            let session = &self.sessions[*at];
+            let session = &mut self.sessions[*at];
             if now < ended + 2 * sessions::LATE_MILLIS {
-                self.unsure[session.life.slot] = true;
+                let slot = session.life.slot;
+                self.unsure[slot] = true;
                 self.wills.may(session.life.will);
+                if self.current[slot].is_none() {
+                    session.comes_back(now);
+                    self.current[slot] = Some(*at);
+                }
             }
         }
         self.expired.clear();

@@ -133,6 +133,13 @@ impl Session {
             .collect();
     }
 
+    /// A crash has taken back its end, perhaps.
+    pub(super) fn comes_back(&mut self, now: u64) {
+        self.ended = false;
+        self.claims = false;
+        self.crashed(now);
+    }
+
     pub(super) fn crashed(&mut self, now: u64) {
         self.crashes += 1;
         self.online = None;
