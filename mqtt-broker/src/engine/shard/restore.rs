@@ -76,18 +76,19 @@ impl Shard {
             }
             state.inbound = Some(Box::new(Held { messages, bytes }));
         }
-        self.restore_deliveries(session, away.map(|(since, _)| since), deliveries);
+        self.restore_deliveries(session, away.map(|(since, _)| since), deliveries, sink);
         for subscription in subscriptions {
             self.restore_subscription(session, subscription, sink);
         }
         self.watch_session(now, session);
     }
 
-    fn restore_deliveries(
+    fn restore_deliveries<S: Sink>(
         &mut self,
         session: SessionId,
         away_since: Option<UnixTime>,
         deliveries: Vec<SavedDelivery>,
+        sink: &mut S,
     ) {
         if deliveries.is_empty() {
             return;
@@ -97,6 +98,7 @@ impl Shard {
         };
         let mut flow = Flow::new(self.settings.max_inflight_messages);
         let (mut messages, mut bytes) = (0, 0);
+        let mut over = Vec::new();
         for saved in deliveries {
             let SavedDelivery {
                 number,
@@ -109,13 +111,18 @@ impl Shard {
                 }
                 continue;
             };
+            // Unless the client has been away since before it was published it may have got the
+            // message, and its answer may be lost: QoS 1 is a repetition then [MQTT-3.3.1-1], and
+            // QoS 0 is over.
+            let published = message.view().head.published;
+            let waited = receipt.away && away_since.is_some_and(|since| since <= published);
+            if receipt.qos == QoS::AtMostOnce && !waited {
+                over.push(number);
+                continue;
+            }
             let payload_len = message.payload_len();
             messages += 1;
             bytes += payload_len;
-            // [MQTT-3.3.1-1] Unless the client has been away since before it was published it may have
-            // got the message, and its answer may be lost.
-            let published = message.view().head.published;
-            let waited = receipt.away && away_since.is_some_and(|since| since <= published);
             let delivery = Delivery {
                 message,
                 extra: receipt.extra,
@@ -134,6 +141,9 @@ impl Shard {
         }
         state.flow = Some(Box::new(flow));
         self.count_stored(messages, bytes);
+        for number in over {
+            self.let_go(session, Some(number), sink);
+        }
     }
 
     fn restore_subscription<S: Sink>(
