@@ -384,3 +384,23 @@ fn the_trace_hears_both_directions_in_order() {
     ];
     assert_eq!(*lines.lock().unwrap(), expected);
 }
+
+#[test]
+fn a_server_of_3_1_is_taken_to_have_kept_the_session() {
+    for (version, expected) in [
+        (Version::V31, "PUBLISH m1 t d1  1"),
+        (Version::V311, "PUBLISH m2 t d0  1"),
+    ] {
+        let settings = Settings {
+            clean_start: false,
+            ..settings(version)
+        };
+        let mut bench = Bench::connected(settings);
+        bench.publish(Q2, "1");
+        bench.written();
+        bench.session.handle_closed();
+        // 3.1 has no Session Present.
+        bench.connect(false, &[]);
+        assert_eq!(bench.written(), [expected], "{version:?}");
+    }
+}
