@@ -188,7 +188,7 @@ impl Model {
     /// The broker is gone, and nothing of it is left but what its store has.
     pub(crate) fn crashed(&mut self, now: u64) {
         let moment = self.next_moment();
-        self.wills.all_crashed();
+        self.wills.all_crashed(now);
         for message in self.messages.iter_mut().filter(|message| !message.acked) {
             message.crashes += u32::from(message.qos == QoS::ExactlyOnce);
         }

@@ -4,6 +4,7 @@ use mqtt_codec::QoS;
 
 use super::sessions::{Session, SessionAt};
 use super::{Message, Model};
+use crate::simulation::plan::WATCHER;
 use crate::simulation::topics::{self, Topic};
 
 /// How often a session was told a message.
@@ -87,7 +88,8 @@ impl Model {
             .get(number as usize)
             .ok_or("nobody published that")?
             .clone();
-        if message.will {
+        let is_watcher = self.sessions[at].life.slot == WATCHER;
+        if message.will && is_watcher && !arrived.retain {
             for session in &mut self.sessions {
                 self.wills.show(session, number, now);
             }
@@ -125,7 +127,6 @@ impl Model {
         };
         let first = session.got.insert(number, got).is_none();
         if message.will {
-            let is_watcher = session.life.slot == crate::simulation::plan::WATCHER;
             if is_watcher && !arrived.retain && !repeat {
                 self.wills.seen(number, now)?;
             }
@@ -160,7 +161,7 @@ impl Model {
             if session.life.member {
                 self.groups.untold(number, message, session);
             }
-            if message.will && session.life.slot == crate::simulation::plan::WATCHER {
+            if message.will && session.life.slot == WATCHER {
                 self.wills.unseen(number);
             }
         }

@@ -19,6 +19,7 @@ struct Will {
     /// Times that it may have been published besides.
     may: u32,
     seen: u32,
+    last_seen: Option<u64>,
 }
 
 impl Wills {
@@ -119,8 +120,11 @@ impl Wills {
     }
 
     /// The broker crashed: what was due and not seen yet may have been lost on its way.
-    pub(super) fn all_crashed(&mut self) {
+    /// What was published just before, and went out below QoS 2, may be published again.
+    pub(super) fn all_crashed(&mut self, now: u64) {
         for will in self.all.values_mut() {
+            let lately = |at: &u64| now < at + 2 * LATE_MILLIS;
+            will.may += u32::from(will.last_seen.as_ref().is_some_and(lately));
             let late = will.due.len().saturating_sub(will.seen as usize);
             will.may += u32::try_from(late).unwrap_or(u32::MAX);
             will.due.truncate(will.seen as usize);
@@ -153,6 +157,7 @@ impl Wills {
     pub(super) fn seen(&mut self, number: u32, now: u64) -> Result<(), &'static str> {
         let will = self.all.entry(number).or_default();
         will.seen += 1;
+        will.last_seen = Some(now);
         let due = will.due.iter().filter(|due| **due <= now).count();
         if will.seen as usize > due + will.may as usize {
             return Err("no will was due");
