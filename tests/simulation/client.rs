@@ -43,14 +43,10 @@ pub(crate) struct Message {
     pub(crate) retain: bool,
     pub(crate) dup: bool,
     pub(crate) packet_id: Option<PacketId>,
-    pub(crate) expiry: Option<u32>,
-    pub(crate) identifiers: Vec<u32>,
-    pub(crate) user_properties: usize,
 }
 
 /// A client.
 pub(crate) struct Actor {
-    pub(crate) slot: usize,
     pub(crate) plan: ClientPlan,
     pub(crate) session: ClientSession,
     /// An earlier life's session is ended first, by a connection that does nothing else.
@@ -80,7 +76,6 @@ impl Actor {
             ClientSession::new(cleaning)
         });
         Self {
-            slot,
             session: ClientSession::new(settings),
             plan,
             cleaning,
@@ -317,7 +312,6 @@ impl Actor {
 
 fn message(publish: &Publish<'_>) -> Message {
     let topic = publish.topic.expect("the session has put it in its place");
-    let properties = publish.properties;
     Message {
         topic: topics::number_of(topic.as_str()).unwrap_or(Topic::MAX),
         number: payload::number(publish.payload),
@@ -326,8 +320,5 @@ fn message(publish: &Publish<'_>) -> Message {
         retain: publish.retain,
         dup: publish.dup,
         packet_id: publish.packet_id,
-        expiry: properties.message_expiry_interval(),
-        identifiers: properties.subscription_identifiers().collect(),
-        user_properties: properties.user_properties().count(),
     }
 }

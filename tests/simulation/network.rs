@@ -161,15 +161,6 @@ impl Network {
         self.forget_if_over(id);
     }
 
-    /// The client is gone, and the network tells nobody.
-    pub(crate) fn client_vanishes(&mut self, id: LinkId) {
-        let link = &mut self.links[id];
-        link.client_holds = false;
-        link.up.stalled = true;
-        link.down.stalled = true;
-        self.forget_if_over(id);
-    }
-
     /// The broker lets go of its end. What it wrote arrives, unless it just dropped it.
     pub(crate) fn broker_leaves(&mut self, id: LinkId, orderly: bool) {
         let link = &mut self.links[id];

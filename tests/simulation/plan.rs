@@ -254,11 +254,6 @@ impl ClientPlan {
         }
     }
 
-    /// Messages that the broker may leave open towards the client.
-    pub(crate) fn window(&self, plan: &Plan) -> u16 {
-        self.receive_maximum.unwrap_or(plan.max_inflight.get())
-    }
-
     /// What the client is told. `will` is the number of its will.
     pub(crate) fn settings(&self, slot: usize, plan: &Plan, will: Option<u32>) -> client::Settings {
         let mut settings = client::Settings::new(self.version);

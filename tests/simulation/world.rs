@@ -9,7 +9,7 @@ use super::broker::{Broker, Happened, Pace};
 use super::client::Actor;
 use super::dice::Dice;
 use super::model::{Expected, Life, Message, Model, SessionAt};
-use super::network::{LinkId, Network};
+use super::network::Network;
 use super::plan::{ClientPlan, Plan, Reads, WATCHER};
 use super::sent::Sent;
 use super::sockets::Told;
@@ -273,10 +273,13 @@ impl World {
                     _ => {}
                 }
                 if let Some((at, _)) = facts.session {
-                    let newer = self.facts[link + 1..].iter().filter(|newer| {
-                        newer.life.slot == facts.life.slot && newer.connect_read.is_some()
+                    // Whoever takes over is not greeted yet.
+                    let others = self.facts.iter().filter(|other| {
+                        other.life.slot == facts.life.slot
+                            && other.connect_read.is_some()
+                            && other.session.is_none()
                     });
-                    let clean = newer.fold(false, |any, newer| any | newer.clean);
+                    let clean = others.fold(false, |any, other| any | other.clean);
                     self.model.connect_read(facts.life.slot, clean);
                     self.model.parted(at, link, cause, facts.goodbye, now);
                 } else if facts.connect_read.is_some() {
@@ -490,10 +493,5 @@ impl World {
             counts: self.counts,
             hash: self.trace.hash,
         }
-    }
-
-    /// Names a link's client.
-    pub(super) fn slot_of(&self, link: LinkId) -> usize {
-        self.network.links[link].slot
     }
 }

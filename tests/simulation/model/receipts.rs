@@ -127,7 +127,7 @@ impl Model {
         };
         let first = session.got.insert(number, got).is_none();
         if message.will {
-            if is_watcher && !arrived.retain && !repeat {
+            if is_watcher && !arrived.retain && (first || !repeat) {
                 self.wills.seen(number, now)?;
             }
         } else if session.life.member {

@@ -259,11 +259,16 @@ impl Model {
         if expected != Expected::Either || present || self.current[life.slot] != Some(at) {
             return at;
         }
-        let online = self.sessions[at].online;
+        let old = &mut self.sessions[at];
+        let (online, ends, away_since) = (old.online, old.ends, old.away_since);
+        let pending_will = old.pending_will.take();
         self.end(life.slot);
         let at = self.add_session(life);
-        self.sessions[at].online = online.filter(|online| *online == link);
-        self.sessions[at].connections = 1;
+        let session = &mut self.sessions[at];
+        session.online = online.filter(|online| *online == link);
+        (session.ends, session.away_since) = (ends, away_since);
+        session.pending_will = pending_will;
+        session.connections = 1;
         at
     }
 
