@@ -2,6 +2,8 @@
 
 mod listeners;
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -14,17 +16,20 @@ use tokio::task::{JoinError, JoinHandle};
 use self::listeners::{connection_limits, listen_addresses};
 use crate::config::{Config, Files};
 use crate::control::{
-    InterfaceError, PasswordFileFailure, PasswordFiles, Reread, engine_settings, reread,
+    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Plan, Reread, Unusable,
+    engine_settings, open_store, reread,
 };
 use crate::engine::commons::Commons;
 use crate::engine::ids::SHARDS_MAX;
 use crate::engine::limits::Settings;
+use crate::engine::store_op::SavedSession;
 use crate::observe::sensitive_file::symlinks_are_allowed;
 use crate::observe::{Level, Log, LogFileError, LogSettings, SysTopics, describe};
 use crate::runtime::{
     Clock, ListenError, Listeners, Observer as _, Runtime, RuntimeConfig, RuntimeEvent,
     ThreadFailure,
 };
+use crate::store::Recovered;
 
 /// Passwords that may wait to be verified; who comes later is told to try again.
 const VERDICTS_WAITING_MAX: usize = 10_000;
@@ -42,6 +47,10 @@ pub struct Broker {
     owns_log: bool,
     /// Seconds between two updates of `$SYS`; dropping it ends them.
     sys_interval: watch::Sender<u16>,
+    /// What is kept, as long as it can be.
+    plan: Plan,
+    /// Held as long as the store is open.
+    store_lock: Option<File>,
     /// Absent once it has ended by itself, which it has told.
     sys_topics: Option<JoinHandle<()>>,
 }
@@ -52,6 +61,7 @@ pub struct Builder {
     config: Config,
     shards: Option<u16>,
     log: Option<Log>,
+    state_directory: Option<OsString>,
 }
 
 impl Builder {
@@ -62,6 +72,7 @@ impl Builder {
             config,
             shards: None,
             log: None,
+            state_directory: None,
         }
     }
 
@@ -69,6 +80,14 @@ impl Builder {
     #[must_use]
     pub fn shards(mut self, shards: u16) -> Self {
         self.shards = Some(shards);
+        self
+    }
+
+    /// Where the service manager wants the program to keep things (`$STATE_DIRECTORY`): what is
+    /// durable is kept there unless the configuration says something else.
+    #[must_use]
+    pub fn state_directory(mut self, directory: Option<OsString>) -> Self {
+        self.state_directory = directory;
         self
     }
 
@@ -92,6 +111,7 @@ impl Builder {
             config,
             shards,
             log,
+            state_directory,
         } = self;
         let owns_log = log.is_none();
         let log = match log {
@@ -103,10 +123,19 @@ impl Builder {
             }
         };
         let mut files = PasswordFiles::new(&log, symlinks_are_allowed());
-        let settings = engine_settings(&config, &mut files)?;
+        let mut settings = engine_settings(&config, &mut files)?;
+        let plan = Plan::new(&config.start.keep, state_directory.as_deref());
+        let (plan, opened) = open_as_planned(plan, &log)?;
+        settings.durable = opened.is_some();
         let listeners = Listeners::open(&listen_addresses(&config)?, &log)?;
         let shards = shards.unwrap_or_else(|| shards_of(&config));
         let commons = Arc::new(Commons::new(shards, rand::random()));
+        let mut store_lock = None;
+        let store = opened.map(|opened| {
+            store_lock = Some(opened.lock);
+            let sessions = take_in(opened.recovered, &commons, &log);
+            (opened.database, sessions)
+        });
         let runtime = Runtime::start(RuntimeConfig {
             commons: Arc::clone(&commons),
             settings: Arc::new(settings),
@@ -115,6 +144,7 @@ impl Builder {
             observer: Arc::new(log.clone()),
             verdict_threads: cores().min(VERDICT_THREADS_MAX),
             verdicts_waiting_max: VERDICTS_WAITING_MAX,
+            store,
         })?;
         let (sys_interval, interval) = watch::channel(sys_seconds(&config));
         let sys_topics = SysTopics::new(commons, runtime.clock());
@@ -125,6 +155,8 @@ impl Builder {
             log,
             owns_log,
             sys_interval,
+            plan,
+            store_lock,
             sys_topics: Some(sys_topics),
         })
     }
@@ -164,12 +196,30 @@ impl Broker {
         self.reopen_log();
     }
 
-    fn apply(&self, settings: Settings) -> io::Result<()> {
+    fn apply(&self, mut settings: Settings) -> io::Result<()> {
+        settings.durable = matches!(self.plan, Plan::Keep(_));
+
         self.runtime
             .apply(&Arc::new(settings), &connection_limits(&self.config))?;
         // The receiver may have gone with its link, which was told then.
         self.sys_interval.send_replace(sys_seconds(&self.config));
         Ok(())
+    }
+
+    /// Has everything that is kept brought into its one file, and says so in Mosquitto's words.
+    pub fn save(&self) {
+        match &self.plan {
+            Plan::Keep(keep) => {
+                let file = keep.file.display();
+                let text = format_args!("Saving in-memory database to {file}.");
+                self.log.tell(Level::Information, text);
+                self.runtime.save();
+            }
+            Plan::Off(_) => {
+                let text = format_args!("Durability: off (memory only). There is nothing to save.");
+                self.log.tell(Level::Information, text);
+            }
+        }
     }
 
     /// Closes the log file and opens it again, as after a rotation.
@@ -203,6 +253,7 @@ impl Broker {
             log,
             owns_log,
             sys_interval,
+            store_lock,
             mut sys_topics,
             ..
         } = self;
@@ -216,6 +267,7 @@ impl Broker {
         // Threads are joined, which blocks.
         let stop = tokio::task::spawn_blocking(move || {
             let stopped = runtime.stop();
+            drop(store_lock);
             if owns_log {
                 log.close();
             }
@@ -283,6 +335,55 @@ fn sys_seconds(config: &Config) -> u16 {
     u16::try_from(interval.as_secs()).unwrap_or(u16::MAX)
 }
 
+/// Opens the store that is planned. What is only an offer may fail: then the broker runs without.
+fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), StartError> {
+    let Plan::Keep(keep) = &plan else {
+        return Ok((plan, None));
+    };
+    match open_store(keep) {
+        Ok(opened) => Ok((plan, Some(opened))),
+        Err(error) if keep.ordered => Err(error.into()),
+        Err(error) => {
+            log.tell(Level::Warning, format_args!("Warning: {error}."));
+            let plan = Plan::Off(Some("as the store cannot be used"));
+            log.tell(Level::Warning, format_args!("{plan}"));
+            Ok((plan, None))
+        }
+    }
+}
+
+/// Takes in what was kept, and says how much that was.
+fn take_in(recovered: Recovered, commons: &Commons, log: &Log) -> Vec<SavedSession> {
+    let Recovered {
+        sessions,
+        retained,
+        last_numbers: (message, session, version),
+        damaged,
+        messages,
+    } = recovered;
+    commons.numbers.go_on_after(message, session);
+    for (_, message) in &retained {
+        commons.retained.set(message);
+    }
+    commons.retained.go_on_after(version);
+    let subscriptions: usize = sessions.iter().map(|s| s.subscriptions.len()).sum();
+    let deliveries: usize = sessions.iter().map(|s| s.deliveries.len()).sum();
+    for text in [
+        format!("Restored {messages} base messages"),
+        format!("Restored {} retained messages", retained.len()),
+        format!("Restored {} clients", sessions.len()),
+        format!("Restored {subscriptions} subscriptions"),
+        format!("Restored {deliveries} client messages"),
+    ] {
+        log.tell(Level::Information, format_args!("{text}"));
+    }
+    for what in damaged {
+        let text = format_args!("Error: {what} is damaged in the store and was left out.");
+        log.tell(Level::Error, text);
+    }
+    sessions
+}
+
 /// As configured, else one for each core that this process may use.
 fn shards_of(config: &Config) -> u16 {
     let shards = config
@@ -311,6 +412,9 @@ pub enum StartError {
     /// An interface cannot be bound to.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
+    /// The store that was ordered cannot be had.
+    #[error(transparent)]
+    Store(#[from] Unusable),
     /// A listening socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),

@@ -31,3 +31,4 @@ pub mod engine;
 pub mod observe;
 pub mod program;
 pub mod runtime;
+pub mod store;

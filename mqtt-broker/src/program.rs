@@ -10,8 +10,8 @@ use crate::args::{self, Args, Command};
 use crate::broker::{Broker, StartError};
 use crate::config::{self, Config, Disk, Loaded, Notice};
 use crate::control::{
-    PidFile, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise, drop_privileges,
-    set_umask, tell_ready, user_words,
+    PidFile, Plan, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise,
+    drop_privileges, set_umask, tell_ready, user_words,
 };
 use crate::observe::sensitive_file::{ALLOW_SYMLINKS, symlinks_are_allowed};
 use crate::observe::{Level, Log, LogSettings, NAME, VERSION, describe};
@@ -109,7 +109,10 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         let _ = log.configure(&LogSettings::from(&config.log), symlinks_are_allowed());
         say_what_starts(config, log);
         raise_descriptors(log);
-        let mut broker = Broker::builder(config.clone()).log(log.clone()).start()?;
+        let mut broker = Broker::builder(config.clone())
+            .log(log.clone())
+            .state_directory(state_directory())
+            .start()?;
         log.tell(
             Level::Information,
             format_args!("{NAME} version {VERSION} running"),
@@ -123,6 +126,11 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         );
         ended.and(stopped)
     })
+}
+
+/// Where the service manager wants things to be kept.
+fn state_directory() -> Option<OsString> {
+    std::env::var_os("STATE_DIRECTORY")
 }
 
 fn raise_descriptors(log: &Log) {
@@ -149,10 +157,7 @@ async fn heed(signals: &mut Signals, broker: &mut Broker, log: &Log) -> Result<(
             Signal::Stop => return Ok(()),
             Signal::Reload => broker.reload(&Disk),
             Signal::ReopenLogs => broker.reopen_log(),
-            Signal::Save => log.tell(
-                Level::Information,
-                format_args!("Durability: off (memory only). There is nothing to save."),
-            ),
+            Signal::Save => broker.save(),
             Signal::PrintSubscriptions => log.tell(
                 Level::Notice,
                 format_args!("Printing the subscriptions has no effect yet."),
@@ -179,8 +184,8 @@ fn say_what_starts(config: &Config, log: &Log) {
     tell(
         Level::Information,
         format_args!(
-            "Durability: off (memory only). What is acknowledged is lost when the broker ends; \
-             this version cannot keep it."
+            "{}",
+            Plan::new(&config.start.keep, state_directory().as_deref())
         ),
     );
     if config.origin.files.is_empty() {
@@ -192,7 +197,11 @@ fn say_what_starts(config: &Config, log: &Log) {
             format_args!("Config loaded from {}.", file.display()),
         );
     }
-    for feature in ["Bridge", "Persistence", "TLS", "TLS-PSK", "Websockets"] {
+    tell(
+        Level::Information,
+        format_args!("Persistence support available."),
+    );
+    for feature in ["Bridge", "TLS", "TLS-PSK", "Websockets"] {
         tell(
             Level::Information,
             format_args!("{feature} support NOT available."),
@@ -279,6 +288,10 @@ impl Failure {
         match self {
             Self::Start(StartError::PasswordFile(failure)) => failure.tell(log),
             Self::Start(StartError::Listen(error)) => tell_listen_error(error, log),
+            Self::Start(StartError::Store(error)) => {
+                log.tell(Level::Error, format_args!("Error: {error}."));
+                log.tell(Level::Error, format_args!("Error: Couldn't open database."));
+            }
             Self::Start(error) => log.tell(Level::Error, format_args!("Error: {error}.")),
             failure => log.tell(Level::Error, format_args!("{failure}")),
         }

@@ -121,11 +121,8 @@ mod tests {
              \x20 reload   applies a new value\n\
              \x20 status   works\n"
         );
-        let text = explain("persistence").unwrap();
-        assert!(
-            text.contains("  true     keeps the broker from starting: "),
-            "{text}"
-        );
+        let text = explain("enable_proxy_protocol").unwrap();
+        assert!(text.contains("keeps the broker from starting: "), "{text}");
         assert!(
             explain("plugin_opt_file")
                 .unwrap()

@@ -201,6 +201,13 @@ fn tell_start_settings(old: &StartSettings, new: &StartSettings, notices: &mut V
         ("pid_file", old.pid_file != new.pid_file),
         ("user", old.user != new.user),
         ("shards", old.shards != new.shards),
+        ("durability", old.keep.durability != new.keep.durability),
+        ("persistence", old.keep.persistence != new.keep.persistence),
+        (
+            "persistence_location",
+            old.keep.location != new.keep.location,
+        ),
+        ("persistence_file", old.keep.file != new.keep.file),
     ] {
         if differs {
             let text = format!("The option \"{option}\" takes effect at the next start.");
@@ -373,7 +380,9 @@ mod tests {
     #[test]
     fn what_only_a_start_can_change_is_kept_and_named() {
         let before = "pid_file /a\nuser a\nport 1\nsocket_domain ipv4";
-        let after = "pid_file /b\nuser b\nshards 2\nport 2\nbind_address h\nbind_interface lo";
+        let after = "pid_file /b\nuser b\nshards 2\nport 2\nbind_address h\nbind_interface lo\n\
+                     durability normal\npersistence true\npersistence_location /p\n\
+                     persistence_file f";
         let reloaded = reloaded(before, after).unwrap();
         let old = config(before);
         assert_eq!(reloaded.config.start, old.start);
@@ -391,6 +400,10 @@ mod tests {
             "pid_file",
             "user",
             "shards",
+            "durability",
+            "persistence",
+            "persistence_location",
+            "persistence_file",
         ] {
             assert!(
                 texts.contains(&format!("The option \"{option}\"")),

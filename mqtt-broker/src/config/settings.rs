@@ -293,6 +293,32 @@ pub struct StartSettings {
     pub shards: Option<NonZeroUsize>,
     /// Security options belong to the listener they follow.
     pub per_listener_settings: bool,
+    /// What is kept on disk.
+    pub keep: KeepSettings,
+}
+
+/// What the configuration says of keeping messages on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeepSettings {
+    /// `durability`.
+    pub durability: Option<Durability>,
+    /// `persistence`.
+    pub persistence: Option<bool>,
+    /// `persistence_location`.
+    pub location: Option<PathBuf>,
+    /// `persistence_file`.
+    pub file: Option<PathBuf>,
+}
+
+/// What an acknowledged message survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The loss of power.
+    Full,
+    /// The death of the process.
+    Normal,
+    /// Nothing: it is kept in memory.
+    Off,
 }
 
 impl Default for StartSettings {
@@ -302,6 +328,7 @@ impl Default for StartSettings {
             user: "mosquitto".to_owned(),
             shards: None,
             per_listener_settings: false,
+            keep: KeepSettings::default(),
         }
     }
 }

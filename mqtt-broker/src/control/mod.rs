@@ -1,5 +1,6 @@
 //! What the outside does to a running broker: signals, reload, the life of its process.
 
+mod durability;
 mod interface;
 mod password_files;
 mod pid_file;
@@ -9,6 +10,7 @@ mod reload;
 mod settings;
 mod signals;
 
+pub use durability::{Keep, Opened, Plan, Unusable, open as open_store};
 pub use interface::{InterfaceError, interface_hosts};
 pub use password_files::{PasswordFileFailure, PasswordFiles};
 pub use pid_file::PidFile;

@@ -119,6 +119,14 @@ impl Message {
         Self(Arc::from(scratch.as_slice()))
     }
 
+    /// Takes a block over that comes from elsewhere, if it is well-formed.
+    #[must_use]
+    pub fn from_bytes(block: &[u8]) -> Option<Self> {
+        let view = parse(block)?;
+        TopicName::parse(view.topic.as_str()).ok()?;
+        Some(Self(Arc::from(block)))
+    }
+
     /// The whole block.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

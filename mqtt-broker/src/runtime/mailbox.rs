@@ -199,6 +199,15 @@ impl Post {
         *written == 0 && self.flooded.load(SeqCst) == 0
     }
 
+    /// Wakes a shard if it sleeps.
+    ///
+    /// # Errors
+    /// If the system does not let it be woken, which nothing can mend.
+    pub(super) fn wake(&self, shard: ShardId) -> io::Result<()> {
+        let inbox = self.inboxes.get(shard.index());
+        inbox.map_or(Ok(()), Inbox::wake)
+    }
+
     /// Says that `me` is about to wait until it is woken; not if there is mail already, or room in
     /// the mailboxes that it waits for to be able to read, if it does: then it must not wait, and
     /// the answer is no. Once it is done with waiting it calls [`Self::awake`].

@@ -24,9 +24,11 @@ mod threads;
 mod turn;
 mod verdicts;
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
 
 use mio::{Poll, Token, Waker};
 use tokio::net::UnixStream;
@@ -36,6 +38,9 @@ use crate::engine::commons::Commons;
 use crate::engine::commons::counters::Tally;
 use crate::engine::ids::ShardId;
 use crate::engine::limits::Settings;
+use crate::engine::store_op::SavedSession;
+use crate::store::Store;
+use crate::store::database::Database;
 
 pub use clock::Clock;
 pub use descriptors::raise_descriptor_limit;
@@ -69,6 +74,8 @@ pub struct RuntimeConfig {
     pub verdict_threads: usize,
     /// Passwords that may wait to be verified; more are refused as overload.
     pub verdicts_waiting_max: usize,
+    /// Where what is durable is kept, and the sessions that were found there.
+    pub store: Option<(Database, Vec<SavedSession>)>,
 }
 
 /// The running shards. Dropping it leaves them running; [`Self::stop`] ends them.
@@ -79,6 +86,7 @@ pub struct Runtime {
     commons: Arc<Commons>,
     clock: Clock,
     crew: Crew,
+    store: Option<(Store, JoinHandle<()>)>,
     failures: mpsc::Receiver<ThreadFailure>,
     next_link: AtomicU16,
 }
@@ -96,16 +104,11 @@ impl Runtime {
             listeners,
             limits,
             observer,
+            store,
             ..
         } = config;
         let clock = Clock::start();
-        let mut polls = Vec::new();
-        let mut wakers = Vec::new();
-        for _ in 0..commons.shards {
-            let poll = Poll::new()?;
-            wakers.push(Waker::new(poll.registry(), MAIL)?);
-            polls.push(poll);
-        }
+        let (polls, wakers) = pollers(commons.shards)?;
         let post = Arc::new(Post::new(wakers));
         let quota = Arc::new(Quota::new(settings.listeners.len(), &limits));
         // One failure is enough to end the broker.
@@ -122,6 +125,8 @@ impl Runtime {
             &supervisor,
             &mut crew,
         )?;
+        let (database, sessions) = store.unzip();
+        let writer = database.map(|database| (Store::new(commons.shards), database));
         let shared = Shared {
             post: Arc::clone(&post),
             oracle: oracle.clone(),
@@ -130,25 +135,27 @@ impl Runtime {
             clock,
             commons: Arc::clone(&commons),
             settings,
+            store: writer.as_ref().map(|(store, _)| store.clone()),
+            ready: Arc::new(Barrier::new(usize::from(commons.shards))),
         };
+        let mut homes = at_home(&commons, sessions.unwrap_or_default());
         let mut starts = Vec::new();
         for (poll, id) in polls.into_iter().zip((0..).map(ShardId)) {
-            starts.push(ShardStart::new(id, poll, &listeners, shared.clone())?);
+            let sessions = homes.remove(&id).unwrap_or_default();
+            starts.push(ShardStart::new(
+                id,
+                poll,
+                &listeners,
+                shared.clone(),
+                sessions,
+            )?);
         }
         // From now on only shards hold what ends with them.
         drop((shared, listeners));
-        for start in starts {
-            let name = format!("shard-{}", start.id.0);
-            match supervisor.spawn(name, move || start.run()) {
-                Ok(thread) => crew.push(thread),
-                Err(error) => {
-                    for shard in (0..commons.shards).map(ShardId) {
-                        post.send(shard, Mail::Stop)?;
-                    }
-                    return Err(error);
-                }
-            }
-        }
+        spawn_shards(starts, &supervisor, &post, &mut crew)?;
+        let store = writer
+            .map(|(store, database)| start_writer(store, database, &post, &supervisor))
+            .transpose()?;
         let next_link = AtomicU16::new(0);
         Ok(Self {
             post,
@@ -157,6 +164,7 @@ impl Runtime {
             commons,
             clock,
             crew,
+            store,
             failures,
             next_link,
         })
@@ -193,6 +201,13 @@ impl Runtime {
         sum
     }
 
+    /// Has the store bring everything into its one file, if there is one.
+    pub fn save(&self) {
+        if let Some((store, _)) = &self.store {
+            store.save();
+        }
+    }
+
     /// The clock of all shards.
     #[must_use]
     pub fn clock(&self) -> Clock {
@@ -216,11 +231,21 @@ impl Runtime {
         self.oracle.stop();
         // A shard that cannot be woken has failed, and `failures` says so.
         let told = self.tell_all(|| Mail::Stop);
-        let Self { crew, oracle, .. } = self;
+        let Self {
+            crew,
+            oracle,
+            store,
+            ..
+        } = self;
         drop(oracle);
         if told.is_ok() {
             for thread in crew {
                 // Panics are caught inside and reported.
+                let _ = thread.join();
+            }
+            // The last that was to be kept came from their last turns.
+            if let Some((store, thread)) = store {
+                store.end();
                 let _ = thread.join();
             }
         }
@@ -233,4 +258,64 @@ impl Runtime {
         }
         Ok(())
     }
+}
+
+/// Each session to the shard where it lives.
+fn at_home(commons: &Commons, sessions: Vec<SavedSession>) -> HashMap<ShardId, Vec<SavedSession>> {
+    let mut homes: HashMap<ShardId, Vec<SavedSession>> = HashMap::new();
+    for session in sessions {
+        let home = commons.home_of(&session.session.client_id);
+        homes.entry(home).or_default().push(session);
+    }
+    homes
+}
+
+/// Starts the thread that writes the store.
+fn start_writer(
+    store: Store,
+    database: Database,
+    post: &Arc<Post>,
+    supervisor: &Supervisor,
+) -> io::Result<(Store, JoinHandle<()>)> {
+    let (writer, post) = (store.clone(), Arc::clone(post));
+    let thread = supervisor.spawn("store".to_owned(), move || {
+        let written = writer.write(database, |shard| post.wake(shard));
+        written.map_err(io::Error::other)
+    })?;
+    Ok((store, thread))
+}
+
+/// A poller for each shard, and what wakes it.
+fn pollers(shards: u16) -> io::Result<(Vec<Poll>, Vec<Waker>)> {
+    let mut polls = Vec::new();
+    let mut wakers = Vec::new();
+    for _ in 0..shards {
+        let poll = Poll::new()?;
+        wakers.push(Waker::new(poll.registry(), MAIL)?);
+        polls.push(poll);
+    }
+    Ok((polls, wakers))
+}
+
+/// Starts a thread for each shard, or none.
+fn spawn_shards(
+    starts: Vec<ShardStart>,
+    supervisor: &Supervisor,
+    post: &Post,
+    crew: &mut Crew,
+) -> io::Result<()> {
+    let shards: Vec<ShardId> = starts.iter().map(|start| start.id).collect();
+    for start in starts {
+        let name = format!("shard-{}", start.id.0);
+        match supervisor.spawn(name, move || start.run()) {
+            Ok(thread) => crew.push(thread),
+            Err(error) => {
+                for shard in shards {
+                    post.send(shard, Mail::Stop)?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }

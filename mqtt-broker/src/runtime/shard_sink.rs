@@ -19,6 +19,20 @@ use crate::engine::lobby::Admitted;
 use crate::engine::out_queue::OutQueue;
 use crate::engine::sink::{Question, Reading, Sink, Verdict};
 use crate::engine::store_op::{StoreOp, Ticket, Urgency};
+use crate::store::Store;
+
+/// The store operations of a turn.
+#[derive(Default)]
+pub(super) struct Keeping {
+    pub(super) store: Option<Store>,
+    pub(super) ops: Vec<StoreOp>,
+    /// Somebody waits for one of them.
+    pub(super) awaited: bool,
+    /// The last batch that was submitted.
+    pub(super) submitted: Ticket,
+    /// The last one that the shard knows to be durable.
+    pub(super) durable: Ticket,
+}
 
 /// The surroundings of one shard.
 pub(super) struct ShardSink {
@@ -39,6 +53,8 @@ pub(super) struct ShardSink {
     pub(super) verdicts: Vec<(ConnectionId, Verdict)>,
     /// Connections that leave for other shards.
     pub(super) departures: Vec<(ShardId, Mail)>,
+    /// What is to be kept.
+    pub(super) keeping: Keeping,
     /// Letters to each shard.
     pub(super) outboxes: Vec<Batch>,
     /// Shards with letters to them, a bit each.
@@ -74,6 +90,7 @@ impl ShardSink {
             linger: Linger::default(),
             verdicts: Vec::new(),
             departures: Vec::new(),
+            keeping: Keeping::default(),
             outboxes: std::iter::repeat_with(Batch::default)
                 .take(shards)
                 .collect(),
@@ -182,10 +199,10 @@ impl Sink for ShardSink {
         }
     }
 
-    fn persist(&mut self, _op: StoreOp, _urgency: Urgency) -> Ticket {
-        // No store is built yet, so `Settings::durable` is never set and nobody asks. This ticket is
-        // durable from the beginning: what is kept in memory alone is promised for as long.
-        Ticket::default()
+    fn persist(&mut self, op: StoreOp, urgency: Urgency) -> Ticket {
+        self.keeping.ops.push(op);
+        self.keeping.awaited |= urgency == Urgency::Awaited;
+        Ticket(self.keeping.submitted.0 + 1)
     }
 
     fn ask(&mut self, connection: ConnectionId, question: Question) {

@@ -1,7 +1,7 @@
 //! A thread for each shard, and the one task that runs on it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
@@ -21,6 +21,8 @@ use crate::engine::commons::Commons;
 use crate::engine::ids::ShardId;
 use crate::engine::limits::Settings;
 use crate::engine::shard::Shard;
+use crate::engine::store_op::SavedSession;
+use crate::store::Store;
 
 /// After so many turns without a wait the host's own poller has its turn, as somebody else's tasks
 /// may depend on it.
@@ -39,6 +41,9 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) commons: Arc<Commons>,
     pub(super) settings: Arc<Settings>,
+    pub(super) store: Option<Store>,
+    /// All shards are ready before any of them lets a client in.
+    pub(super) ready: Arc<Barrier>,
 }
 
 /// All a shard needs to begin. It is made before the thread starts, so that whatever fails does so
@@ -48,6 +53,7 @@ pub(super) struct ShardStart {
     poll: mio::Poll,
     acceptor: Acceptor,
     shared: Shared,
+    sessions: Vec<SavedSession>,
 }
 
 impl ShardStart {
@@ -60,6 +66,7 @@ impl ShardStart {
         poll: mio::Poll,
         listeners: &Listeners,
         shared: Shared,
+        sessions: Vec<SavedSession>,
     ) -> io::Result<Self> {
         let acceptor = Acceptor::new(listeners, poll.registry(), Arc::clone(&shared.quota))?;
         Ok(Self {
@@ -67,6 +74,7 @@ impl ShardStart {
             poll,
             acceptor,
             shared,
+            sessions,
         })
     }
 
@@ -92,6 +100,7 @@ impl ShardStart {
             poll,
             acceptor,
             shared,
+            sessions,
         } = self;
         let Shared {
             post,
@@ -101,13 +110,18 @@ impl ShardStart {
             clock,
             commons,
             settings,
+            store,
+            ready,
         } = shared;
         let mut poller = Poller::new(poll)?;
         let sockets = Sockets::new(poller.registry().try_clone()?);
         let shards = post.shards();
-        let sink = ShardSink::new(id, shards, clock.now(), sockets, oracle, quota, observer);
+        let mut sink = ShardSink::new(id, shards, clock.now(), sockets, oracle, quota, observer);
+        sink.keeping.store = store;
         let shard = Shard::new(id, commons, settings);
         let mut turn = Turn::new(shard, sink, acceptor, post, clock);
+        turn.restore(sessions);
+        ready.wait();
         let mut turns = 0_u32;
         loop {
             let next = turn.run(poller.events())?;

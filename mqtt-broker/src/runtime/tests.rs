@@ -87,6 +87,7 @@ fn start_with(
         observer: Arc::<Told>::clone(told),
         verdict_threads: 1,
         verdicts_waiting_max: 10,
+        store: None,
     })
     .unwrap()
 }

@@ -22,6 +22,8 @@ use crate::engine::event::Cause;
 use crate::engine::ids::ConnectionId;
 use crate::engine::shard::{Peer, Shard};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::SavedSession;
+use crate::store::Store;
 
 /// The read buffer that all connections of a shard share.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -85,6 +87,14 @@ pub(super) enum Next {
 }
 
 impl Turn {
+    /// Takes in what a former life of the broker kept, before any connection.
+    pub(super) fn restore(&mut self, sessions: Vec<SavedSession>) {
+        self.sink.now = self.clock.now();
+        for session in sessions {
+            self.shard.restore(self.sink.now, session, &mut self.sink);
+        }
+    }
+
     /// A shard at its beginning.
     pub(super) fn new(
         shard: Shard,
@@ -126,7 +136,8 @@ impl Turn {
         (self.input, self.input_posted, self.mail, self.sink.appends) = (0, 0, 0, 0);
         self.note(events);
         self.accept();
-        if self.post.may_read(&mut self.written) {
+        self.take_durable();
+        if self.post.may_read(&mut self.written) && !self.store_is_full() {
             self.read_ready()?;
         }
         self.take_mail()?;
@@ -136,6 +147,7 @@ impl Turn {
         }
         self.tick();
         for flushes in 1..=FLUSHES_MAX {
+            self.submit();
             self.post_letters()?;
             self.flush();
             if self.rooms.is_empty() || flushes == FLUSHES_MAX {
@@ -155,13 +167,44 @@ impl Turn {
 
     /// Says that the shard is about to wait, unless it must not: see [`Post::prepare_to_sleep`].
     pub(super) fn prepare_to_sleep(&mut self) -> bool {
-        let waits_for_room = (!self.sink.ready.is_empty()).then_some(&mut self.written);
-        self.post.prepare_to_sleep(self.sink.me, waits_for_room)
+        let waits_for_room =
+            (!self.sink.ready.is_empty() && !self.store_is_full()).then_some(&mut self.written);
+        if !self.post.prepare_to_sleep(self.sink.me, waits_for_room) {
+            return false;
+        }
+        // The store sets its tickets and looks whether somebody sleeps; this is the other side.
+        let keeping = &self.sink.keeping;
+        let news = keeping
+            .store
+            .as_ref()
+            .is_some_and(|store| store.durable(self.sink.me) > keeping.durable);
+        if news {
+            self.post.awake(self.sink.me);
+        }
+        !news
     }
 
     /// Says that it waits no more.
     pub(super) fn awake(&self) {
         self.post.awake(self.sink.me);
+    }
+
+    /// What became durable lets out the answers that waited for it.
+    fn take_durable(&mut self) {
+        let keeping = &mut self.sink.keeping;
+        let Some(store) = &keeping.store else { return };
+        let durable = store.durable(self.sink.me);
+        if durable > keeping.durable {
+            keeping.durable = durable;
+            self.shard
+                .handle_durable(self.sink.now, durable, &mut self.sink);
+        }
+    }
+
+    /// Whether so much waits for the disk that clients are not read from.
+    fn store_is_full(&self) -> bool {
+        let store = self.sink.keeping.store.as_ref();
+        store.is_some_and(Store::is_full)
     }
 
     /// Notes what sockets are ready for.
@@ -239,7 +282,9 @@ impl Turn {
             }
             stop_deadline = Some(until);
         }
-        let may_read = !self.sink.ready.is_empty() && self.post.may_read(&mut self.written);
+        let may_read = !self.sink.ready.is_empty()
+            && !self.store_is_full()
+            && self.post.may_read(&mut self.written);
         let busy = may_read
             || self.more_mail
             || self.acceptor.is_ready()

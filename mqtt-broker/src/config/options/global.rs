@@ -14,9 +14,6 @@ use crate::config::values::{Fault, Value, long_duration};
 /// Bytes of the longest prefix of generated client ids.
 pub(super) const PREFIX_BYTES_MAX: usize = 50;
 
-const MEMORY_ONLY: &str = "this release keeps everything in memory, so what is acknowledged is \
-                           lost when the broker ends";
-
 pub(super) static ROWS: &[ConfigOption] = &[
     // Who may come in.
     row(
@@ -321,45 +318,45 @@ pub(super) static ROWS: &[ConfigOption] = &[
         "1800",
         "Seconds between two saves of the database.",
     )
-    .status(NotNeeded("there is no database that is saved now and then")),
+    .status(NotNeeded("what is acknowledged is saved before it is")),
     row(
         "autosave_on_changes",
         Broker(Flag(ignore)),
         "false",
         "autosave_interval counts changes.",
     )
-    .status(NotNeeded("there is no database that is saved now and then")),
+    .status(NotNeeded("what is acknowledged is saved before it is")),
     row(
         "persistence",
-        Broker(Flag(ignore)),
-        "false",
+        Broker(Flag(|globals, value| {
+            globals.start.keep.persistence = Some(value)
+        })),
+        "true where persistence_location or the service manager names a \
+         directory, else false",
         "Sessions and messages are kept on disk.",
     )
     .also(&["retained_persistence"])
-    .status(By(&[(
-        "true",
-        Refuses(
-            "this release keeps everything in memory: what is acknowledged would \
-             be lost when the broker ends (write \"persistence false\" to accept \
-             that)",
-        ),
-    )])),
+    .at_start(),
     row(
         "persistence_file",
-        Broker(Text(LONG, ignore)),
+        Broker(Text(LONG, |globals, name| {
+            globals.start.keep.file = Some(PathBuf::from(name))
+        })),
         "mosquitto.db",
         "Name of the database file.",
     )
     .once()
-    .status(NoEffectYet(MEMORY_ONLY)),
+    .at_start(),
     row(
         "persistence_location",
-        Broker(Path(ignore)),
+        Broker(Path(|globals, path| {
+            globals.start.keep.location = Some(PathBuf::from(path))
+        })),
         "the current directory",
         "Directory of what is kept on disk.",
     )
     .once()
-    .status(NoEffectYet(MEMORY_ONLY)),
+    .at_start(),
     // Start.
     row(
         "include_dir",

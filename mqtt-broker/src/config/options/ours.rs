@@ -4,12 +4,8 @@ use std::num::NonZeroUsize;
 
 use super::Scope::Broker;
 use super::Setter::{Number, Word};
-use super::Status::{By, Refuses};
-use super::{ConfigOption, ignore_word, row};
-use crate::config::settings::SHARDS_MAX;
-
-const NOTHING_KEPT: &str = "this release keeps everything in memory: what is acknowledged would \
-                            be lost when the broker ends (write \"durability off\" to accept that)";
+use super::{ConfigOption, row};
+use crate::config::settings::{Durability, SHARDS_MAX};
 
 pub(super) static ROWS: &[ConfigOption] = &[
     row(
@@ -23,14 +19,17 @@ pub(super) static ROWS: &[ConfigOption] = &[
     .at_start(),
     row(
         "durability",
-        Broker(Word(&["full", "normal", "off"], ignore_word)),
-        "off",
-        "What an acknowledged message survives: all, a crash of the broker, \
-         nothing.",
+        Broker(Word(&["full", "normal", "off"], |globals, word| {
+            globals.start.keep.durability = Some(match word {
+                "full" => Durability::Full,
+                "normal" => Durability::Normal,
+                _ => Durability::Off,
+            });
+        })),
+        "full where persistence or persistence_location says that something \
+         is kept, else off",
+        "What an acknowledged message survives: the loss of power, a crash of \
+         the broker, nothing.",
     )
-    .at_start()
-    .status(By(&[
-        ("full", Refuses(NOTHING_KEPT)),
-        ("normal", Refuses(NOTHING_KEPT)),
-    ])),
+    .at_start(),
 ];

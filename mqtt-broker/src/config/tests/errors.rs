@@ -189,10 +189,6 @@ fn what_would_let_somebody_in_or_lose_something_is_refused() {
     for text in [
         "acl_file a",
         "psk_file a",
-        "persistence true",
-        "retained_persistence 1",
-        "durability full",
-        "durability normal",
         "listener 1\nprotocol websockets",
         "listener 1\nprotocol http_api",
         "listener 1\nwebsockets_origin a",
@@ -219,7 +215,10 @@ fn what_would_let_somebody_in_or_lose_something_is_refused() {
     }
     for text in [
         "persistence false",
+        "retained_persistence 1",
         "durability off",
+        "durability full",
+        "persistence_location /var/lib/x",
         "listener 1\nprotocol mqtt",
         "listener 1\nrequire_certificate false",
         "enable_control_api false",
@@ -233,12 +232,11 @@ fn what_would_let_somebody_in_or_lose_something_is_refused() {
 
 #[test]
 fn what_has_no_effect_is_said_once_with_its_place() {
-    let text = "\npersistence_location /var/lib/x\nmemory_limit 5\nmemory_limit 6\nlog_dest topic";
+    let text = "\nmemory_limit 5\nmemory_limit 6\nlog_dest topic";
     let texts = notices(text);
-    assert_eq!(texts.len(), 3, "{texts:#?}");
-    assert!(texts[0].starts_with("a.conf:2: option \"persistence_location\" has no effect yet: "));
-    assert!(texts[1].starts_with("a.conf:3: option \"memory_limit\" has no effect yet: "));
-    assert!(texts[2].starts_with("a.conf:5: option \"log_dest topic\" has no effect yet: "));
+    assert_eq!(texts.len(), 2, "{texts:#?}");
+    assert!(texts[0].starts_with("a.conf:2: option \"memory_limit\" has no effect yet: "));
+    assert!(texts[1].starts_with("a.conf:4: option \"log_dest topic\" has no effect yet: "));
     let loaded = load("autosave_interval 5\nretry_interval 9").unwrap();
     let said: Vec<_> = loaded
         .notices

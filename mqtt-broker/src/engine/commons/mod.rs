@@ -8,11 +8,16 @@ pub mod retained;
 
 use std::sync::atomic::AtomicU32;
 
+use ahash::RandomState;
+
 use counters::Counters;
 use interest::Interest;
 use membership::Membership;
 use numbers::Numbers;
 use retained::RetainedStore;
+
+use crate::engine::ids::ShardId;
+use crate::engine::routing::filter_map::hasher;
 
 /// Everything that all shards of a broker see.
 #[derive(Debug)]
@@ -35,6 +40,7 @@ pub struct Commons {
     pub seed: u64,
     /// What client ids are made up from.
     pub random_seed: [u8; 32],
+    placement: RandomState,
 }
 
 impl Commons {
@@ -55,6 +61,17 @@ impl Commons {
             sessions: AtomicU32::new(0),
             seed,
             random_seed,
+            placement: hasher(seed),
         }
+    }
+
+    /// The shard that looks after a client id or a group.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a remainder of a u16 fits one"
+    )]
+    pub fn home_of(&self, key: &str) -> ShardId {
+        ShardId((self.placement.hash_one(key) % u64::from(self.shards)) as u16)
     }
 }

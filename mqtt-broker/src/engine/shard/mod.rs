@@ -298,12 +298,8 @@ impl Shard {
     }
 
     /// The shard that looks after a client id or a group.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a remainder of a u16 fits one"
-    )]
     fn home_of(&self, key: &str) -> ShardId {
-        ShardId((self.hasher.hash_one(key) % u64::from(self.commons.shards)) as u16)
+        self.commons.home_of(key)
     }
 
     /// Sends a packet other than PUBLISH to a client that has a session.

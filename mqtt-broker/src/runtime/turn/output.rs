@@ -10,6 +10,19 @@ use crate::runtime::mailbox::{Mail, bit};
 use crate::runtime::sockets::{Flushed, Stage};
 
 impl Turn {
+    /// What is to be kept goes to the store before anybody hears of it.
+    pub(super) fn submit(&mut self) {
+        let keeping = &mut self.sink.keeping;
+        if keeping.ops.is_empty() {
+            return;
+        }
+        let Some(store) = &keeping.store else { return };
+        keeping.submitted.0 += 1;
+        let ops = std::mem::take(&mut keeping.ops);
+        let awaited = std::mem::take(&mut keeping.awaited);
+        store.submit(self.sink.me, keeping.submitted, ops, awaited);
+    }
+
     /// One batch for each shard there is something to say to, then those who move.
     pub(super) fn post_letters(&mut self) -> io::Result<()> {
         if self.sink.written != 0 {

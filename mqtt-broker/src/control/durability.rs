@@ -1,0 +1,310 @@
+//! Whether anything is kept on disk, where, and who said so; and the store that follows from it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Durability, KeepSettings};
+use crate::store::database::Database;
+use crate::store::{Recovered, StoreError, Sync};
+
+/// Name of the file unless `persistence_file` says another.
+const FILE: &str = "mosquitto.db";
+/// What a file of ours begins with.
+const SQLITE: &[u8; 16] = b"SQLite format 3\0";
+/// What a database of Mosquitto begins with.
+const MOSQUITTO: &[u8] = b"\x00\xb5\x00mosquitto db";
+
+/// What is to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing; memory only. Somebody said so, or nobody said anything.
+    Off(Option<&'static str>),
+    /// Everything that is durable.
+    Keep(Keep),
+}
+
+/// A store that is to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// How hard a commit is.
+    pub sync: Sync,
+    /// The file.
+    pub file: PathBuf,
+    /// What said so.
+    pub because: &'static str,
+    /// It is an order: the broker does not start without it. Otherwise it is an offer.
+    pub ordered: bool,
+}
+
+impl Plan {
+    /// What follows from the configuration; `state_directory` is what the service manager gave the
+    /// program to keep things in.
+    #[must_use]
+    pub fn new(keep: &KeepSettings, state_directory: Option<&OsStr>) -> Self {
+        let state = state_directory
+            .and_then(OsStr::to_str)
+            .and_then(|list| list.split(':').next())
+            .filter(|first| !first.is_empty());
+        let name = keep.file.as_deref().unwrap_or_else(|| Path::new(FILE));
+        let file = |folder: Option<&Path>| match folder {
+            Some(folder) => folder.join(name),
+            None => name.to_owned(),
+        };
+        let place = keep.location.as_deref().or_else(|| state.map(Path::new));
+        let (sync, because, ordered) = match (keep.durability, keep.persistence) {
+            (Some(Durability::Off), _) => return Self::Off(Some("durability off")),
+            (Some(Durability::Full), _) => (Sync::Full, "durability", true),
+            (Some(Durability::Normal), _) => (Sync::Normal, "durability", true),
+            (None, Some(true)) => (Sync::Full, "persistence", true),
+            (None, Some(false)) => return Self::Off(Some("persistence false")),
+            (None, None) if keep.location.is_some() => (Sync::Full, "persistence_location", false),
+            (None, None) if state.is_some() => (Sync::Full, "STATE_DIRECTORY", false),
+            (None, None) => return Self::Off(None),
+        };
+        Self::Keep(Keep {
+            sync,
+            file: file(place),
+            because,
+            ordered,
+        })
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep(Keep {
+                sync,
+                file,
+                because,
+                ..
+            }) => {
+                let mode = match sync {
+                    Sync::Full => "full",
+                    Sync::Normal => "normal",
+                };
+                write!(f, "Durability: {mode} in {} ({because}).", file.display())
+            }
+            Self::Off(because) => {
+                let because = because.map_or_else(String::new, |said| format!("; {said}"));
+                write!(
+                    f,
+                    "Durability: off (memory only{because}). What is acknowledged is lost when the \
+                     broker ends; to keep it, set persistence_location <directory>."
+                )
+            }
+        }
+    }
+}
+
+/// An open store with what was found in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// For the thread that writes.
+    pub database: Database,
+    /// What was kept.
+    pub recovered: Recovered,
+    /// Held as long as the store is open.
+    pub lock: File,
+}
+
+/// The store cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("the store {} cannot be used: {reason}", file.display())]
+pub struct Unusable {
+    /// Which file.
+    pub file: PathBuf,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Opens the store, and makes it and its directory if they are not there.
+///
+/// # Errors
+/// Anything that keeps it from being used; an existing file is not changed then.
+pub fn open(keep: &Keep) -> Result<Opened, Unusable> {
+    let unusable = |reason: String| Unusable {
+        file: keep.file.clone(),
+        reason,
+    };
+    let system = |what: &str, error: &io::Error| {
+        unusable(format!("{what}: {}", crate::observe::describe(error)))
+    };
+    if let Some(folder) = keep.file.parent().filter(|p| !p.as_os_str().is_empty()) {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder);
+        made.map_err(|error| system("its directory cannot be made", &error))?;
+    }
+    let lock = lock(&keep.file).map_err(unusable)?;
+    match beginning(&keep.file) {
+        Ok(None) => {}
+        Ok(Some(begin)) if begin == *SQLITE => {}
+        Ok(Some(begin)) if begin.starts_with(MOSQUITTO) => {
+            return Err(unusable(
+                "it is a database of Mosquitto, which this version cannot import; move it away to \
+                 start empty"
+                    .to_owned(),
+            ));
+        }
+        Ok(Some(_)) => {
+            return Err(unusable(
+                "it is not a database; name another with persistence_file".to_owned(),
+            ));
+        }
+        Err(error) => return Err(system("it cannot be read", &error)),
+    }
+    let reason = |error: StoreError| unusable(error.to_string());
+    let mut database = Database::open(&keep.file, keep.sync).map_err(reason)?;
+    let recovered = database.load().map_err(reason)?;
+    Ok(Opened {
+        database,
+        recovered,
+        lock,
+    })
+}
+
+/// Two brokers must not write one file.
+fn lock(file: &Path) -> Result<File, String> {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    let mut lock = opened.map_err(|error| {
+        let reason = crate::observe::describe(&error);
+        format!("{} cannot be opened: {reason}", path.display())
+    })?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Who it is helps, but is not needed.
+            let _ = lock.read_to_string(&mut holder);
+            let holder = holder.trim();
+            return Err(format!("another broker (process {holder}) uses it"));
+        }
+        Err(TryLockError::Error(error)) => {
+            let reason = crate::observe::describe(&error);
+            return Err(format!("{} cannot be locked: {reason}", path.display()));
+        }
+    }
+    let written = lock
+        .set_len(0)
+        .and_then(|()| writeln!(lock, "{}", std::process::id()));
+    written.map_err(|error| {
+        let reason = crate::observe::describe(&error);
+        format!("{} cannot be written: {reason}", path.display())
+    })?;
+    Ok(lock)
+}
+
+/// The first bytes of a file; `None` if there is none, or nothing in it.
+fn beginning(file: &Path) -> io::Result<Option<[u8; 16]>> {
+    let mut file = match File::open(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.len() == 0 {
+        return Ok(None);
+    }
+    let mut begin = [0; 16];
+    match file.read_exact(&mut begin) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some([0; 16])),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Some(begin)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(keep: KeepSettings, state: Option<&str>) -> String {
+        let plan = Plan::new(&keep, state.map(OsStr::new));
+        let ordered = matches!(&plan, Plan::Keep(Keep { ordered: true, .. }));
+        format!("{plan}{}", if ordered { " ordered" } else { "" })
+    }
+
+    #[test]
+    fn a_file_appears_only_where_somebody_named_a_place_for_it() {
+        let bare = KeepSettings::default();
+        assert!(plan(bare.clone(), None).starts_with("Durability: off (memory only). "));
+        let state = plan(bare.clone(), Some("/s:/t"));
+        assert_eq!(
+            state,
+            "Durability: full in /s/mosquitto.db (STATE_DIRECTORY)."
+        );
+        let location = KeepSettings {
+            location: Some("/l".into()),
+            ..bare.clone()
+        };
+        let expected = "Durability: full in /l/mosquitto.db (persistence_location).";
+        assert_eq!(plan(location.clone(), Some("/s")), expected);
+        let no = KeepSettings {
+            persistence: Some(false),
+            ..location.clone()
+        };
+        assert!(plan(no, Some("/s")).contains("memory only; persistence false"));
+        let yes = KeepSettings {
+            persistence: Some(true),
+            file: Some("x.db".into()),
+            ..bare
+        };
+        assert_eq!(
+            plan(yes, None),
+            "Durability: full in x.db (persistence). ordered"
+        );
+        let normal = KeepSettings {
+            durability: Some(Durability::Normal),
+            persistence: Some(false),
+            ..location
+        };
+        let expected = "Durability: normal in /l/mosquitto.db (durability). ordered";
+        assert_eq!(plan(normal, None), expected);
+    }
+
+    #[test]
+    fn foreign_files_and_locked_ones_are_refused_and_left_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = |name: &str| Keep {
+            sync: Sync::Full,
+            file: folder.path().join(name),
+            because: "test",
+            ordered: true,
+        };
+        for (name, begin, reason) in [
+            ("a", &b"SQLite format 4 and more"[..], "not a database"),
+            ("b", b"x", "not a database"),
+            (
+                "c",
+                b"\x00\xb5\x00mosquitto db\0\0\0\0\0\0\0\x06",
+                "Mosquitto",
+            ),
+        ] {
+            fs::write(folder.path().join(name), begin).unwrap();
+            let error = open(&keep(name)).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+            assert_eq!(fs::read(folder.path().join(name)).unwrap(), begin);
+        }
+        let opened = open(&keep("d")).unwrap();
+        let error = open(&keep("d")).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
+        drop(opened);
+        open(&keep("d")).unwrap();
+    }
+}

@@ -1,0 +1,409 @@
+//! The one connection that writes: operations become rows.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use mqtt_codec::PacketId;
+use mqtt_session::time::UnixTime;
+use rusqlite::{Connection, OpenFlags, Params, params};
+
+use super::StoreError;
+use super::blob;
+use super::hot::Hot;
+use super::ledger::Effect;
+use super::schema::{self, Sync};
+use crate::engine::session::SessionExpiry;
+use crate::engine::store_op::{
+    MessageNo, Origin, PublishOp, Receipt, Retain, Row, SavedSubscription, SessionNo, SessionOp,
+    StoreOp,
+};
+
+/// Statements that are prepared once; more than there are.
+const STATEMENTS: usize = 64;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Database {
+    pub(super) connection: Connection,
+    hot: Hot,
+    /// Deliveries of which only PUBCOMP is awaited, by packet id.
+    pub(super) released: HashMap<(SessionNo, PacketId), MessageNo>,
+    open: bool,
+}
+
+impl Database {
+    /// Opens a store, or makes one.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing is changed then.
+    pub fn open(path: &Path, sync: Sync) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        schema::prepare(&connection, sync)?;
+        Ok(Self {
+            connection,
+            hot: Hot::default(),
+            released: HashMap::new(),
+            open: false,
+        })
+    }
+
+    /// Lets something take effect; [`Self::commit`] makes it last.
+    ///
+    /// # Errors
+    /// Whatever the disk has. The transaction is of no use then.
+    pub fn apply(&mut self, effect: Effect) -> rusqlite::Result<()> {
+        if !self.open {
+            if is_nothing(&effect) {
+                return Ok(());
+            }
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.open = true;
+        }
+        match effect {
+            Effect::Publish(publish, rows) => self.publish(*publish, rows),
+            Effect::Op(op) => self.op(op),
+        }
+    }
+
+    /// Makes everything applied so far last. Whether there was anything.
+    ///
+    /// # Errors
+    /// Whatever the disk has. Nothing that was applied since the last commit may be promised then,
+    /// and this must not be tried again: a page that was not written may count as written.
+    pub fn commit(&mut self) -> rusqlite::Result<bool> {
+        if !self.open {
+            return Ok(false);
+        }
+        while let Some(number) = self.hot.surplus() {
+            self.spill(number)?;
+        }
+        self.connection.execute_batch("COMMIT")?;
+        self.open = false;
+        Ok(true)
+    }
+
+    /// Moves the journal into the file and ends it, so that one file holds everything.
+    ///
+    /// # Errors
+    /// Whatever the disk has.
+    pub fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    }
+
+    fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(statement)?.execute(values)
+    }
+
+    fn publish(&mut self, publish: PublishOp, parts: Vec<Row>) -> rusqlite::Result<()> {
+        match publish.origin {
+            Origin::Fresh => {}
+            Origin::Released { session, packet_id } => {
+                let packet_id = packet_id.get();
+                self.run(
+                    "DELETE FROM held WHERE s = ?1 AND p = ?2",
+                    params![session.0.get(), packet_id],
+                )?;
+            }
+            Origin::Will { session } => self.forget_will(session)?,
+            Origin::Moved { session, number } => self.settle(session, number)?,
+        }
+        for row in publish.row.into_iter().chain(parts) {
+            self.insert(row)?;
+        }
+        match publish.retain {
+            Some(retain) => self.retain(&retain),
+            None => Ok(()),
+        }
+    }
+
+    fn op(&mut self, op: StoreOp) -> rusqlite::Result<()> {
+        match op {
+            // Both are effects of their own; see the ledger.
+            StoreOp::Publish(publish) => self.publish(*publish, Vec::new()),
+            StoreOp::Part(_) => Ok(()),
+            StoreOp::Hold {
+                session,
+                packet_id,
+                message,
+            } => {
+                let blob = blob::write_message(&message);
+                let values = params![session.0.get(), packet_id.get(), blob];
+                self.run("INSERT INTO held(s, p, b) VALUES(?1, ?2, ?3)", values)?;
+                Ok(())
+            }
+            StoreOp::Acked { session, number } => self.settle(session, number),
+            StoreOp::Sent {
+                session,
+                number,
+                packet_id,
+            } => {
+                let values = params![session.0.get(), key(number), packet_id.get()];
+                self.run("UPDATE q SET p = ?3 WHERE s = ?1 AND m = ?2", values)?;
+                Ok(())
+            }
+            StoreOp::Released {
+                session,
+                number,
+                packet_id,
+            } => self.release(session, number, packet_id),
+            StoreOp::Completed { session, packet_id } => self.complete(session, packet_id),
+            StoreOp::Session(session) => self.session(&session),
+            StoreOp::Away {
+                session,
+                since,
+                expiry,
+                will_due,
+            } => self.away(session, since, expiry, will_due),
+            StoreOp::WillOver { session } => self.forget_will(session),
+            StoreOp::End { session } => self.end(session),
+            StoreOp::Subscribe {
+                session,
+                subscription,
+            } => self.subscribe(session, &subscription),
+            StoreOp::Replayed { session, filter } => {
+                let values = params![session.0.get(), &*filter];
+                self.run("UPDATE sub SET r = 0 WHERE s = ?1 AND f = ?2", values)?;
+                Ok(())
+            }
+            StoreOp::Unsubscribe { session, filter } => {
+                let values = params![session.0.get(), &*filter];
+                self.run("DELETE FROM sub WHERE s = ?1 AND f = ?2", values)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn away(
+        &mut self,
+        session: SessionNo,
+        since: UnixTime,
+        expiry: SessionExpiry,
+        will_due: Option<UnixTime>,
+    ) -> rusqlite::Result<()> {
+        let since = millis(since.as_millis());
+        let values = params![session.0.get(), since, blob::expiry_to_millis(expiry)];
+        self.run("UPDATE sess SET a = ?2, e = ?3 WHERE s = ?1", values)?;
+        match will_due {
+            None => self.forget_will(session)?,
+            Some(due) => {
+                let values = params![session.0.get(), millis(due.as_millis())];
+                self.run("UPDATE will SET due = ?2 WHERE s = ?1", values)?;
+            }
+        }
+        // Its client will not answer soon.
+        for number in self.hot.of(session) {
+            self.spill(number)?;
+        }
+        Ok(())
+    }
+
+    fn subscribe(
+        &self,
+        session: SessionNo,
+        subscription: &SavedSubscription,
+    ) -> rusqlite::Result<()> {
+        let values = params![
+            session.0.get(),
+            &*subscription.filter,
+            subscription.options.as_byte(),
+            subscription.identifier,
+            subscription.replays
+        ];
+        let replace = "INSERT OR REPLACE INTO sub(s, f, o, i, r) VALUES(?1, ?2, ?3, ?4, ?5)";
+        self.run(replace, values).map(drop)
+    }
+
+    /// A message with its receivers. Those who are connected and will answer soon stand in its own
+    /// row; QoS 2 has states, and needs a row for each.
+    fn insert(&mut self, row: Row) -> rusqlite::Result<()> {
+        let Row {
+            number,
+            message,
+            receivers,
+        } = row;
+        let (queued, inline): (Vec<Receipt>, Vec<Receipt>) = receivers
+            .into_iter()
+            .partition(|receipt| receipt.away || receipt.qos != mqtt_codec::QoS::AtLeastOnce);
+        let block = blob::write_message(&message);
+        let receipts = (!inline.is_empty()).then(|| blob::write_receipts(inline.iter()));
+        let count = count(queued.len());
+        let insert = "INSERT INTO msg(m, c, r, b) VALUES(?1, ?2, ?3, ?4)";
+        self.run(insert, params![key(number), count, receipts, block])?;
+        for receipt in &queued {
+            self.queue(number, receipt)?;
+        }
+        if !inline.is_empty() {
+            self.hot.add(number, inline, block.len());
+        }
+        Ok(())
+    }
+
+    fn queue(&self, number: MessageNo, receipt: &Receipt) -> rusqlite::Result<()> {
+        let mut extra = Vec::new();
+        blob::write_extra(receipt.extra.as_deref(), &mut extra);
+        let values = params![
+            receipt.session.0.get(),
+            key(number),
+            blob::flags(receipt),
+            receipt.packet_id.map(PacketId::get),
+            receipt.extra.is_some().then_some(extra)
+        ];
+        let insert = "INSERT INTO q(s, m, f, p, d, x) VALUES(?1, ?2, ?3, ?4, 0, ?5)";
+        self.run(insert, values).map(drop)
+    }
+
+    /// The receivers of a message that have not settled it get rows.
+    fn spill(&mut self, number: MessageNo) -> rusqlite::Result<()> {
+        let receivers = self.hot.take(number);
+        for receipt in &receivers {
+            self.queue(number, receipt)?;
+        }
+        let values = params![key(number), count(receivers.len())];
+        self.run("UPDATE msg SET c = c + ?2, r = NULL WHERE m = ?1", values)
+            .map(drop)
+    }
+
+    /// A session is done with a message.
+    fn settle(&mut self, session: SessionNo, number: MessageNo) -> rusqlite::Result<()> {
+        match self.hot.settle(session, number) {
+            Some(false) => Ok(()),
+            Some(true) => {
+                let gone = self.run("DELETE FROM msg WHERE m = ?1 AND c = 0", [key(number)])?;
+                if gone == 0 {
+                    self.run("UPDATE msg SET r = NULL WHERE m = ?1", [key(number)])?;
+                }
+                Ok(())
+            }
+            None => {
+                let values = params![session.0.get(), key(number)];
+                let gone = self.run("DELETE FROM q WHERE s = ?1 AND m = ?2", values)?;
+                if gone > 0 {
+                    self.unref(number)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// One row less needs a message.
+    fn unref(&self, number: MessageNo) -> rusqlite::Result<()> {
+        let last = "DELETE FROM msg WHERE m = ?1 AND c = 1 AND r IS NULL";
+        if self.run(last, [key(number)])? == 0 {
+            self.run("UPDATE msg SET c = c - 1 WHERE m = ?1", [key(number)])?;
+        }
+        Ok(())
+    }
+
+    fn release(
+        &mut self,
+        session: SessionNo,
+        number: MessageNo,
+        packet_id: PacketId,
+    ) -> rusqlite::Result<()> {
+        let values = params![session.0.get(), key(number)];
+        let released = self.run(
+            "UPDATE q SET d = 1 WHERE s = ?1 AND m = ?2 AND d = 0",
+            values,
+        )?;
+        if released > 0 {
+            self.released.insert((session, packet_id), number);
+            self.unref(number)?;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, session: SessionNo, packet_id: PacketId) -> rusqlite::Result<()> {
+        if let Some(number) = self.released.remove(&(session, packet_id)) {
+            let values = params![session.0.get(), key(number)];
+            self.run("DELETE FROM q WHERE s = ?1 AND m = ?2 AND d = 1", values)?;
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, op: &SessionOp) -> rusqlite::Result<()> {
+        let number = op.session.0.get();
+        let expiry = blob::expiry_to_millis(op.expiry);
+        let values = params![number, &*op.client_id, expiry, op.user_name, op.listener];
+        self.run(
+            "INSERT INTO sess(s, client, e, a, u, l) VALUES(?1, ?2, ?3, NULL, ?4, ?5)
+             ON CONFLICT(s) DO UPDATE SET e = ?3, a = NULL, u = ?4, l = ?5",
+            values,
+        )?;
+        match &op.will {
+            None => self.forget_will(op.session),
+            Some(will) => {
+                let replace = "INSERT OR REPLACE INTO will(s, due, b) VALUES(?1, NULL, ?2)";
+                self.run(replace, params![number, blob::write_will(will)])
+                    .map(drop)
+            }
+        }
+    }
+
+    fn forget_will(&self, session: SessionNo) -> rusqlite::Result<()> {
+        self.run("DELETE FROM will WHERE s = ?1", [session.0.get()])
+            .map(drop)
+    }
+
+    fn end(&mut self, session: SessionNo) -> rusqlite::Result<()> {
+        for number in self.hot.of(session) {
+            self.settle(session, number)?;
+        }
+        let waiting: Vec<i64> = self
+            .connection
+            .prepare_cached("SELECT m FROM q WHERE s = ?1 AND d = 0")?
+            .query_map([session.0.get()], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for number in waiting.into_iter().filter_map(super::number) {
+            self.unref(number)?;
+        }
+        self.released.retain(|(of, _), _| *of != session);
+        for table in ["q", "held", "sub", "will", "sess"] {
+            let delete = format!("DELETE FROM {table} WHERE s = ?1");
+            self.run(&delete, [session.0.get()])?;
+        }
+        Ok(())
+    }
+
+    fn retain(&self, retain: &Retain) -> rusqlite::Result<()> {
+        let view = retain.message.view();
+        let blob = (!view.payload.is_empty()).then(|| blob::write_message(&retain.message));
+        let version = millis(retain.version);
+        self.run(
+            "INSERT INTO ret(t, v, b) VALUES(?1, ?2, ?3)
+             ON CONFLICT(t) DO UPDATE SET v = ?2, b = ?3 WHERE v < ?2",
+            params![view.topic.as_str(), version, blob],
+        )
+        .map(drop)
+    }
+}
+
+/// Nothing durable came of it in the end: no transaction is begun for it alone.
+fn is_nothing(effect: &Effect) -> bool {
+    match effect {
+        Effect::Publish(publish, parts) => {
+            publish.row.is_none()
+                && parts.is_empty()
+                && publish.retain.is_none()
+                && publish.origin == Origin::Fresh
+        }
+        Effect::Op(_) => false,
+    }
+}
+
+/// SQLite's integers have a sign; numbers and times do not reach it in a thousand years.
+fn millis(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+fn key(number: MessageNo) -> i64 {
+    millis(number.0.get())
+}
