@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
 
-use crate::config::{self, LogTypes, Origin};
+use crate::config::{self, Durability, LogTypes, Origin};
 
 /// Shards that there can be.
 const SHARDS_MAX: usize = config::SHARDS_MAX as usize;
@@ -46,6 +46,8 @@ pub struct Args {
     pub test_config: bool,
     /// Shards, if not one a core.
     pub shards: Option<NonZeroUsize>,
+    /// What an acknowledged message survives, whatever the files say.
+    pub durability: Option<Durability>,
 }
 
 impl Args {
@@ -62,6 +64,7 @@ impl Args {
             ports: self.ports.clone(),
             log_types,
             shards: self.shards,
+            durability: self.durability,
         }
     }
 }
@@ -167,6 +170,12 @@ fn command() -> clap::Command {
             "Threads that serve clients, instead of one a core",
         ))
         .arg(value(
+            "durability",
+            None,
+            "MODE",
+            "What an acknowledged message survives: all (full), a crash (normal), nothing (off)",
+        ))
+        .arg(value(
             "explain",
             None,
             "OPTION",
@@ -212,6 +221,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, A
         verbose: matches.get_flag("verbose"),
         test_config: matches.get_flag("test-config"),
         shards: values(&matches, "shards").last().map(shards).transpose()?,
+        durability: values(&matches, "durability")
+            .last()
+            .map(durability)
+            .transpose()?,
     }))
 }
 
@@ -251,6 +264,15 @@ fn shards(word: &OsString) -> Result<NonZeroUsize, ArgsError> {
     number.filter(|number| number.get() <= most).ok_or_else(|| {
         ArgsError::new(format!(
             "Error: Invalid number of shards ({text}): 1 to {most} are allowed."
+        ))
+    })
+}
+
+fn durability(word: &OsString) -> Result<Durability, ArgsError> {
+    let text = word.to_string_lossy();
+    Durability::from_word(&text).ok_or_else(|| {
+        ArgsError::new(format!(
+            "Error: Invalid durability ({text}): full, normal and off are allowed."
         ))
     })
 }
@@ -328,6 +350,10 @@ mod tests {
                 "--shards 0",
                 "Error: Invalid number of shards (0): 1 to 64 are allowed.",
             ),
+            (
+                "--durability some",
+                "Error: Invalid durability (some): full, normal and off are allowed.",
+            ),
         ] {
             assert_eq!(
                 parsed(line).map_err(|error| error.to_string()),
@@ -351,6 +377,7 @@ mod tests {
             "--quiet",
             "--test-config",
             "--shards",
+            "--durability",
             "--explain",
         ] {
             assert!(usage.contains(argument), "{argument}");

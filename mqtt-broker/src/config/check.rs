@@ -8,7 +8,8 @@ use super::draft::{Globals, ListenerDraft, LogDraft, Owner};
 use super::reader::Reader;
 use super::report::{Level, Place};
 use super::settings::{
-    Address, Config, Listener, Log, LogTypes, Origin, Security, SocketDomain, StartSettings,
+    Address, Config, KeepSettings, Listener, Log, LogTypes, Origin, Security, SocketDomain,
+    StartSettings,
 };
 
 /// What ids made by the broker begin with.
@@ -32,6 +33,10 @@ pub(super) fn finish(reader: &mut Reader<'_>, origin: Origin) -> Config {
     let Globals { rules, start, log } = draft.globals;
     let start = StartSettings {
         shards: origin.shards.or(start.shards),
+        keep: KeepSettings {
+            durability: origin.durability.or(start.keep.durability),
+            ..start.keep
+        },
         ..start
     };
     let mut listeners: Vec<_> = draft

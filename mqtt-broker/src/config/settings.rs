@@ -44,6 +44,8 @@ pub struct Origin {
     pub log_types: Option<LogTypes>,
     /// Shards of `--shards`, which beat the files.
     pub shards: Option<NonZeroUsize>,
+    /// `--durability`, which beats the files.
+    pub durability: Option<Durability>,
 }
 
 /// A listener.
@@ -319,6 +321,19 @@ pub enum Durability {
     Normal,
     /// Nothing: it is kept in memory.
     Off,
+}
+
+impl Durability {
+    /// From the word that stands for it.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "full" => Some(Self::Full),
+            "normal" => Some(Self::Normal),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
 }
 
 impl Default for StartSettings {

@@ -159,6 +159,13 @@ pub fn open(keep: &Keep) -> Result<Opened, Unusable> {
         }
         Err(error) => return Err(system("it cannot be read", &error)),
     }
+    // SQLite would make it as the umask says, and gives its journal the rights of the file.
+    let made = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&keep.file);
+    made.map_err(|error| system("it cannot be written", &error))?;
     let reason = |error: StoreError| unusable(error.to_string());
     let mut database = Database::open(&keep.file, keep.sync).map_err(reason)?;
     let recovered = database.load().map_err(reason)?;
@@ -273,6 +280,29 @@ mod tests {
         };
         let expected = "Durability: normal in /l/mosquitto.db (durability). ordered";
         assert_eq!(plan(normal, None), expected);
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let keep = Keep {
+            sync: Sync::Normal,
+            file: folder.path().join("new/a.db"),
+            because: "test",
+            ordered: true,
+        };
+        let _opened = open(&keep).unwrap();
+        for (path, mode) in [
+            ("new", 0o040_700),
+            ("new/a.db", 0o100_600),
+            ("new/a.db-wal", 0o100_600),
+        ] {
+            let found = fs::metadata(folder.path().join(path))
+                .unwrap()
+                .permissions();
+            assert_eq!(found.mode(), mode, "{path}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod hot;
 pub mod ledger;
 mod load;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::num::NonZeroU64;

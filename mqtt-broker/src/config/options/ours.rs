@@ -20,11 +20,7 @@ pub(super) static ROWS: &[ConfigOption] = &[
     row(
         "durability",
         Broker(Word(&["full", "normal", "off"], |globals, word| {
-            globals.start.keep.durability = Some(match word {
-                "full" => Durability::Full,
-                "normal" => Durability::Normal,
-                _ => Durability::Off,
-            });
+            globals.start.keep.durability = Durability::from_word(word);
         })),
         "full where persistence or persistence_location says that something \
          is kept, else off",
