@@ -76,12 +76,13 @@ const GUEST: &[&str] = &[
     "runtime::clock",
 ];
 
-/// As [`GUEST`], and what `observe/` has counted.
+/// As [`GUEST`], and what `observe/` has counted, and the store.
 const READING_GUEST: &[&str] = &[
     "config",
     "auth",
     "engine",
     "observe",
+    "store",
     "runtime::observer",
     "runtime::clock",
 ];
@@ -140,8 +141,13 @@ const ROWS: &[Row] = &[
     },
     Row {
         room: "runtime",
-        may: &["engine", "auth"],
+        may: &["engine", "auth", "store"],
         never: &[],
+    },
+    Row {
+        room: "store",
+        may: &["engine"],
+        never: &["tokio", "mio", "socket2"],
     },
     Row {
         room: "engine",

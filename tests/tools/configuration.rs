@@ -75,7 +75,6 @@ fn a_good_file_is_called_good() {
 fn an_option_that_protects_and_is_not_built_yet_keeps_the_broker_from_starting() {
     for (option, value) in [
         ("acl_file", "/etc/mosquitto/acl"),
-        ("persistence", "true"),
         ("certfile", "/etc/mosquitto/server.crt"),
         ("require_certificate", "true"),
         ("psk_file", "/etc/mosquitto/psk"),
