@@ -1,5 +1,6 @@
 //! The one connection that writes: operations become rows.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -9,9 +10,10 @@ use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
 use super::blob;
-use super::hot::Hot;
+use super::hot::{Cold, Hot, Settled};
 use super::ledger::Effect;
 use super::schema::{self, Sync};
+use crate::engine::envelope::Message;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
     MessageNo, Origin, PublishOp, Receipt, Retain, Row, SavedSubscription, SessionNo, SessionOp,
@@ -26,9 +28,10 @@ const STATEMENTS: usize = 64;
 pub struct Database {
     pub(super) connection: Connection,
     hot: Hot,
+    /// A transaction is under way.
+    open: Cell<bool>,
     /// Deliveries of which only PUBCOMP is awaited, by packet id.
     pub(super) released: HashMap<(SessionNo, PacketId), MessageNo>,
-    open: bool,
 }
 
 impl Database {
@@ -46,8 +49,8 @@ impl Database {
         Ok(Self {
             connection,
             hot: Hot::default(),
+            open: Cell::new(false),
             released: HashMap::new(),
-            open: false,
         })
     }
 
@@ -56,13 +59,6 @@ impl Database {
     /// # Errors
     /// Whatever the disk has. The transaction is of no use then.
     pub fn apply(&mut self, effect: Effect) -> rusqlite::Result<()> {
-        if !self.open {
-            if is_nothing(&effect) {
-                return Ok(());
-            }
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            self.open = true;
-        }
         match effect {
             Effect::Publish(publish, rows) => self.publish(*publish, rows),
             Effect::Op(op) => self.op(op),
@@ -75,14 +71,21 @@ impl Database {
     /// Whatever the disk has. Nothing that was applied since the last commit may be promised then,
     /// and this must not be tried again: a page that was not written may count as written.
     pub fn commit(&mut self) -> rusqlite::Result<bool> {
-        if !self.open {
-            return Ok(false);
-        }
         while let Some(number) = self.hot.surplus() {
             self.spill(number)?;
         }
+        let mut hot = std::mem::take(&mut self.hot);
+        let written = hot.write(|number, message, receivers| {
+            let receipts = blob::write_receipts(receivers.iter());
+            self.insert_message(number, message, 0, Some(receipts))
+        });
+        self.hot = hot;
+        written?;
+        if !self.open.get() {
+            return Ok(false);
+        }
         self.connection.execute_batch("COMMIT")?;
-        self.open = false;
+        self.open.set(false);
         Ok(true)
     }
 
@@ -96,6 +99,10 @@ impl Database {
     }
 
     fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {
+        if !self.open.get() {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.open.set(true);
+        }
         self.connection.prepare_cached(statement)?.execute(values)
     }
 
@@ -229,18 +236,32 @@ impl Database {
         let (queued, inline): (Vec<Receipt>, Vec<Receipt>) = receivers
             .into_iter()
             .partition(|receipt| receipt.away || receipt.qos != mqtt_codec::QoS::AtLeastOnce);
-        let block = blob::write_message(&message);
+        if queued.is_empty() {
+            self.hot.add(number, inline, message, false);
+            return Ok(());
+        }
         let receipts = (!inline.is_empty()).then(|| blob::write_receipts(inline.iter()));
-        let count = count(queued.len());
-        let insert = "INSERT INTO msg(m, c, r, b) VALUES(?1, ?2, ?3, ?4)";
-        self.run(insert, params![key(number), count, receipts, block])?;
+        self.insert_message(number, &message, queued.len(), receipts)?;
         for receipt in &queued {
             self.queue(number, receipt)?;
         }
         if !inline.is_empty() {
-            self.hot.add(number, inline, block.len());
+            self.hot.add(number, inline, message, true);
         }
         Ok(())
+    }
+
+    fn insert_message(
+        &self,
+        number: MessageNo,
+        message: &Message,
+        rows: usize,
+        receipts: Option<Vec<u8>>,
+    ) -> rusqlite::Result<()> {
+        let block = blob::write_message(message);
+        let insert = "INSERT INTO msg(m, c, r, b) VALUES(?1, ?2, ?3, ?4)";
+        let values = params![key(number), count(rows), receipts, block];
+        self.run(insert, values).map(drop)
     }
 
     fn queue(&self, number: MessageNo, receipt: &Receipt) -> rusqlite::Result<()> {
@@ -259,9 +280,15 @@ impl Database {
 
     /// The receivers of a message that have not settled it get rows.
     fn spill(&mut self, number: MessageNo) -> rusqlite::Result<()> {
-        let receivers = self.hot.take(number);
+        let Cold {
+            receivers,
+            unwritten,
+        } = self.hot.take(number);
         for receipt in &receivers {
             self.queue(number, receipt)?;
+        }
+        if let Some(message) = unwritten {
+            return self.insert_message(number, &message, receivers.len(), None);
         }
         let values = params![key(number), count(receivers.len())];
         self.run("UPDATE msg SET c = c + ?2, r = NULL WHERE m = ?1", values)
@@ -271,15 +298,15 @@ impl Database {
     /// A session is done with a message.
     fn settle(&mut self, session: SessionNo, number: MessageNo) -> rusqlite::Result<()> {
         match self.hot.settle(session, number) {
-            Some(false) => Ok(()),
-            Some(true) => {
+            Settled::Nothing => Ok(()),
+            Settled::Row => {
                 let gone = self.run("DELETE FROM msg WHERE m = ?1 AND c = 0", [key(number)])?;
                 if gone == 0 {
                     self.run("UPDATE msg SET r = NULL WHERE m = ?1", [key(number)])?;
                 }
                 Ok(())
             }
-            None => {
+            Settled::Unknown => {
                 let values = params![session.0.get(), key(number)];
                 let gone = self.run("DELETE FROM q WHERE s = ?1 AND m = ?2", values)?;
                 if gone > 0 {
@@ -379,19 +406,6 @@ impl Database {
             params![view.topic.as_str(), version, blob],
         )
         .map(drop)
-    }
-}
-
-/// Nothing durable came of it in the end: no transaction is begun for it alone.
-fn is_nothing(effect: &Effect) -> bool {
-    match effect {
-        Effect::Publish(publish, parts) => {
-            publish.row.is_none()
-                && parts.is_empty()
-                && publish.retain.is_none()
-                && publish.origin == Origin::Fresh
-        }
-        Effect::Op(_) => false,
     }
 }
 

@@ -1,8 +1,10 @@
 //! Messages whose receivers all stand in their own row, because their clients are connected and will
-//! answer soon: most messages come and go without a row for each receiver.
+//! answer soon: most messages come and go without a row for each receiver, and those that are answered
+//! before the next commit without any row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::engine::envelope::Message;
 use crate::engine::store_op::{MessageNo, Receipt, SessionNo};
 
 /// Messages kept that way.
@@ -16,41 +18,95 @@ pub(super) struct Hot {
     messages: BTreeMap<MessageNo, HotMessage>,
     by_session: HashMap<SessionNo, BTreeSet<MessageNo>>,
     bytes: usize,
+    /// Those that may have no row yet.
+    unwritten: Vec<MessageNo>,
 }
 
 #[derive(Debug)]
 struct HotMessage {
     receivers: Vec<Receipt>,
     bytes: usize,
+    /// The message, while it has no row.
+    unwritten: Option<Message>,
+}
+
+/// What became of a message when a session was done with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It is none of these.
+    Unknown,
+    /// Others are not done with it, or nothing was ever written.
+    Nothing,
+    /// It was the last receiver: the row is of no use any more.
+    Row,
+}
+
+/// A message that was taken out, with the receivers that had not settled it.
+pub(super) struct Cold {
+    pub(super) receivers: Vec<Receipt>,
+    /// The message, if it has no row.
+    pub(super) unwritten: Option<Message>,
 }
 
 impl Hot {
-    /// A message with its receivers, and the size of its row.
-    pub(super) fn add(&mut self, number: MessageNo, receivers: Vec<Receipt>, bytes: usize) {
+    /// A message with its receivers; `written` if it has a row.
+    pub(super) fn add(
+        &mut self,
+        number: MessageNo,
+        receivers: Vec<Receipt>,
+        message: Message,
+        written: bool,
+    ) {
+        let bytes = message.bytes().len();
         for receipt in &receivers {
             let numbers = self.by_session.entry(receipt.session).or_default();
             numbers.insert(number);
         }
         self.bytes += bytes;
-        self.messages
-            .insert(number, HotMessage { receivers, bytes });
+        if !written {
+            self.unwritten.push(number);
+        }
+        let message = HotMessage {
+            receivers,
+            bytes,
+            unwritten: (!written).then_some(message),
+        };
+        self.messages.insert(number, message);
     }
 
-    /// A session is done with a message. Whether it was one of these, and if so whether it was its
-    /// last receiver.
-    pub(super) fn settle(&mut self, session: SessionNo, number: MessageNo) -> Option<bool> {
-        let message = self.messages.get_mut(&number)?;
-        let place = message
-            .receivers
-            .iter()
-            .position(|receipt| receipt.session == session)?;
+    /// A session is done with a message.
+    pub(super) fn settle(&mut self, session: SessionNo, number: MessageNo) -> Settled {
+        let Some(message) = self.messages.get_mut(&number) else {
+            return Settled::Unknown;
+        };
+        let mut receivers = message.receivers.iter();
+        let Some(place) = receivers.position(|receipt| receipt.session == session) else {
+            return Settled::Unknown;
+        };
         message.receivers.swap_remove(place);
         let last = message.receivers.is_empty();
         self.forget(session, number);
-        if last {
-            self.take(number);
+        match last.then(|| self.take(number)) {
+            Some(Cold {
+                unwritten: None, ..
+            }) => Settled::Row,
+            _ => Settled::Nothing,
         }
-        Some(last)
+    }
+
+    /// The messages that have no row, with their receivers: they get one now.
+    pub(super) fn write(
+        &mut self,
+        mut insert: impl FnMut(MessageNo, &Message, &[Receipt]) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        for number in self.unwritten.drain(..) {
+            if let Some(message) = self.messages.get_mut(&number)
+                && let Some(body) = message.unwritten.take()
+            {
+                insert(number, &body, &message.receivers)?;
+            }
+        }
+        Ok(())
     }
 
     /// The messages of one session.
@@ -59,16 +115,22 @@ impl Hot {
         numbers.into_iter().flatten().copied().collect()
     }
 
-    /// Takes a message out, with the receivers that have not settled it.
-    pub(super) fn take(&mut self, number: MessageNo) -> Vec<Receipt> {
+    /// Takes a message out.
+    pub(super) fn take(&mut self, number: MessageNo) -> Cold {
         let Some(message) = self.messages.remove(&number) else {
-            return Vec::new();
+            return Cold {
+                receivers: Vec::new(),
+                unwritten: None,
+            };
         };
         self.bytes -= message.bytes;
         for receipt in &message.receivers {
             self.forget(receipt.session, number);
         }
-        message.receivers
+        Cold {
+            receivers: message.receivers,
+            unwritten: message.unwritten,
+        }
     }
 
     /// The oldest message, if there are too many of them.
