@@ -167,8 +167,9 @@ impl Turn {
 
     /// Says that the shard is about to wait, unless it must not: see [`Post::prepare_to_sleep`].
     pub(super) fn prepare_to_sleep(&mut self) -> bool {
+        let waits_for_disk = !self.sink.ready.is_empty() && self.store_is_full();
         let waits_for_room =
-            (!self.sink.ready.is_empty() && !self.store_is_full()).then_some(&mut self.written);
+            (!self.sink.ready.is_empty() && !waits_for_disk).then_some(&mut self.written);
         if !self.post.prepare_to_sleep(self.sink.me, waits_for_room) {
             return false;
         }
@@ -178,6 +179,7 @@ impl Turn {
             .store
             .as_ref()
             .is_some_and(|store| store.durable(self.sink.me) > keeping.durable);
+        let news = news || (waits_for_disk && !self.store_is_full());
         if news {
             self.post.awake(self.sink.me);
         }
