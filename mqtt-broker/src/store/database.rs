@@ -119,7 +119,7 @@ impl Database {
             Origin::Will { session } => self.forget_will(session)?,
             Origin::Moved { session, number } => self.settle(session, number)?,
         }
-        for row in publish.row.into_iter().chain(parts) {
+        for row in publish.rows.into_iter().chain(parts) {
             self.insert(row)?;
         }
         match publish.retain {

@@ -78,7 +78,7 @@ impl Ledger {
                     let parts = self.publishes.entry(part.of).or_default();
                     parts.owed += i64::from(part.awaits) - 1;
                     parts.standing += 1;
-                    parts.rows.extend(part.row);
+                    parts.rows.extend(part.rows);
                     Entry::Part(part.of)
                 }
                 StoreOp::Publish(publish) if publish.awaits > 0 => {
@@ -168,7 +168,7 @@ mod tests {
     fn publish(value: u64, awaits: u32) -> StoreOp {
         StoreOp::Publish(Box::new(PublishOp {
             number: number(value),
-            row: None,
+            rows: Vec::new(),
             retain: None,
             awaits,
             origin: Origin::Fresh,
@@ -178,7 +178,7 @@ mod tests {
     fn part(of: u64, awaits: u32) -> StoreOp {
         StoreOp::Part(Box::new(PartOp {
             of: number(of),
-            row: None,
+            rows: Vec::new(),
             awaits,
         }))
     }

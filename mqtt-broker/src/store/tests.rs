@@ -64,7 +64,7 @@ fn publish(value: u64, receivers: Vec<Receipt>) -> Effect {
     };
     let publish = PublishOp {
         number: number(value),
-        row: Some(row),
+        rows: vec![row],
         retain: None,
         awaits: 0,
         origin: Origin::Fresh,
@@ -75,7 +75,7 @@ fn publish(value: u64, receivers: Vec<Receipt>) -> Effect {
 fn retain(version: u64, payload: &str) -> Effect {
     let publish = PublishOp {
         number: number(900 + version),
-        row: None,
+        rows: Vec::new(),
         retain: Some(Retain {
             version,
             message: text(payload),
