@@ -340,7 +340,7 @@ fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), Star
     let Plan::Keep(keep) = &plan else {
         return Ok((plan, None));
     };
-    match open_store(keep) {
+    match open_store(keep, Clock::start().now().unix) {
         Ok(opened) => Ok((plan, Some(opened))),
         Err(error) if keep.ordered => Err(error.into()),
         Err(error) => {

@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mqtt_session::time::UnixTime;
+
 use crate::config::{Durability, KeepSettings};
 use crate::store::database::Database;
 use crate::store::{Recovered, StoreError, Sync};
@@ -126,7 +128,7 @@ pub struct Unusable {
 ///
 /// # Errors
 /// Anything that keeps it from being used; an existing file is not changed then.
-pub fn open(keep: &Keep) -> Result<Opened, Unusable> {
+pub fn open(keep: &Keep, now: UnixTime) -> Result<Opened, Unusable> {
     let unusable = |reason: String| Unusable {
         file: keep.file.clone(),
         reason,
@@ -168,7 +170,7 @@ pub fn open(keep: &Keep) -> Result<Opened, Unusable> {
     made.map_err(|error| system("it cannot be written", &error))?;
     let reason = |error: StoreError| unusable(error.to_string());
     let mut database = Database::open(&keep.file, keep.sync).map_err(reason)?;
-    let recovered = database.load().map_err(reason)?;
+    let recovered = database.load(now).map_err(reason)?;
     Ok(Opened {
         database,
         recovered,
@@ -238,6 +240,8 @@ fn beginning(file: &Path) -> io::Result<Option<[u8; 16]>> {
 mod tests {
     use super::*;
 
+    const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
+
     fn plan(keep: KeepSettings, state: Option<&str>) -> String {
         let plan = Plan::new(&keep, state.map(OsStr::new));
         let ordered = matches!(&plan, Plan::Keep(Keep { ordered: true, .. }));
@@ -292,7 +296,7 @@ mod tests {
             because: "test",
             ordered: true,
         };
-        let _opened = open(&keep).unwrap();
+        let _opened = open(&keep, NOW).unwrap();
         for (path, mode) in [
             ("new", 0o040_700),
             ("new/a.db", 0o100_600),
@@ -324,17 +328,17 @@ mod tests {
             ),
         ] {
             fs::write(folder.path().join(name), begin).unwrap();
-            let error = open(&keep(name)).unwrap_err().to_string();
+            let error = open(&keep(name), NOW).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
             assert_eq!(fs::read(folder.path().join(name)).unwrap(), begin);
         }
-        let opened = open(&keep("d")).unwrap();
-        let error = open(&keep("d")).unwrap_err().to_string();
+        let opened = open(&keep("d"), NOW).unwrap();
+        let error = open(&keep("d"), NOW).unwrap_err().to_string();
         assert!(
             error.contains(&format!("process {}", std::process::id())),
             "{error}"
         );
         drop(opened);
-        open(&keep("d")).unwrap();
+        open(&keep("d"), NOW).unwrap();
     }
 }

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
@@ -66,6 +66,8 @@ pub(super) struct Post {
     full: AtomicU64,
     /// Shards whose mailbox stops everybody.
     flooded: AtomicU64,
+    /// How many shards have said goodbye.
+    stopped: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -115,6 +117,7 @@ impl Post {
                 .collect(),
             full: AtomicU64::new(0),
             flooded: AtomicU64::new(0),
+            stopped: AtomicUsize::new(0),
         }
     }
 
@@ -197,6 +200,31 @@ impl Post {
     pub(super) fn may_read(&self, written: &mut u64) -> bool {
         *written &= self.full.load(SeqCst);
         *written == 0 && self.flooded.load(SeqCst) == 0
+    }
+
+    /// A shard has said goodbye to its clients, and posted what follows from that. The last one wakes
+    /// the others, who wait for it.
+    ///
+    /// # Errors
+    /// If the system does not let them be woken.
+    pub(super) fn has_stopped(&self) -> io::Result<()> {
+        if self.stopped.fetch_add(1, SeqCst) + 1 == self.shards() {
+            for inbox in &self.inboxes {
+                inbox.wake()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all shards have said goodbye.
+    pub(super) fn all_have_stopped(&self) -> bool {
+        self.stopped.load(SeqCst) == self.shards()
+    }
+
+    /// Whether a shard has read all its mail.
+    pub(super) fn is_empty(&self, shard: ShardId) -> bool {
+        let inbox = self.inboxes.get(shard.index());
+        inbox.is_none_or(|inbox| inbox.lock().mails.is_empty())
     }
 
     /// Wakes a shard if it sleeps.

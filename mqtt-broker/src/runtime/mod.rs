@@ -8,6 +8,7 @@ mod accept;
 mod buffers;
 mod clock;
 mod descriptors;
+mod gate;
 mod linger;
 mod link;
 mod listen;
@@ -26,8 +27,8 @@ mod verdicts;
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 
 use mio::{Poll, Token, Waker};
@@ -49,6 +50,7 @@ pub use observer::{Ip, ListenPlace, Observer, PeerAddress, RuntimeEvent};
 pub use quota::ConnectionLimits;
 pub use threads::ThreadFailure;
 
+use gate::Gate;
 use mailbox::{Mail, Post};
 use quota::Quota;
 use shard_thread::{ShardStart, Shared};
@@ -136,18 +138,15 @@ impl Runtime {
             commons: Arc::clone(&commons),
             settings,
             store: writer.as_ref().map(|(store, _)| store.clone()),
-            ready: Arc::new(Barrier::new(usize::from(commons.shards))),
         };
         let mut homes = at_home(&commons, sessions.unwrap_or_default());
         let mut starts = Vec::new();
-        for (poll, id) in polls.into_iter().zip((0..).map(ShardId)) {
+        let ids = (0..).map(ShardId);
+        for ((poll, id), key) in polls.into_iter().zip(ids).zip(Gate::keys(commons.shards)) {
             let sessions = homes.remove(&id).unwrap_or_default();
+            let shared = shared.clone();
             starts.push(ShardStart::new(
-                id,
-                poll,
-                &listeners,
-                shared.clone(),
-                sessions,
+                id, poll, &listeners, shared, sessions, key,
             )?);
         }
         // From now on only shards hold what ends with them.

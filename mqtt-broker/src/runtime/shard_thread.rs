@@ -1,13 +1,14 @@
 //! A thread for each shard, and the one task that runs on it.
 
 use std::io;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
 
 use super::accept::Acceptor;
 use super::clock::Clock;
+use super::gate::Key;
 use super::listen::Listeners;
 use super::mailbox::Post;
 use super::observer::Observer;
@@ -42,8 +43,6 @@ pub(super) struct Shared {
     pub(super) commons: Arc<Commons>,
     pub(super) settings: Arc<Settings>,
     pub(super) store: Option<Store>,
-    /// All shards are ready before any of them lets a client in.
-    pub(super) ready: Arc<Barrier>,
 }
 
 /// All a shard needs to begin. It is made before the thread starts, so that whatever fails does so
@@ -54,6 +53,8 @@ pub(super) struct ShardStart {
     acceptor: Acceptor,
     shared: Shared,
     sessions: Vec<SavedSession>,
+    /// All shards are ready before any of them lets a client in.
+    key: Key,
 }
 
 impl ShardStart {
@@ -67,6 +68,7 @@ impl ShardStart {
         listeners: &Listeners,
         shared: Shared,
         sessions: Vec<SavedSession>,
+        key: Key,
     ) -> io::Result<Self> {
         let acceptor = Acceptor::new(listeners, poll.registry(), Arc::clone(&shared.quota))?;
         Ok(Self {
@@ -75,6 +77,7 @@ impl ShardStart {
             acceptor,
             shared,
             sessions,
+            key,
         })
     }
 
@@ -101,6 +104,7 @@ impl ShardStart {
             acceptor,
             shared,
             sessions,
+            key,
         } = self;
         let Shared {
             post,
@@ -111,7 +115,6 @@ impl ShardStart {
             commons,
             settings,
             store,
-            ready,
         } = shared;
         let mut poller = Poller::new(poll)?;
         let sockets = Sockets::new(poller.registry().try_clone()?);
@@ -121,7 +124,10 @@ impl ShardStart {
         let shard = Shard::new(id, commons, settings);
         let mut turn = Turn::new(shard, sink, acceptor, post, clock);
         turn.restore(sessions);
-        ready.wait();
+        if !key.pass() {
+            // Another shard has failed and says so.
+            return Ok(());
+        }
         let mut turns = 0_u32;
         loop {
             let next = turn.run(poller.events())?;

@@ -59,6 +59,10 @@ pub(super) struct Turn {
     /// Mail that was taken out of the box and not handled yet.
     mails: VecDeque<(usize, Mail)>,
     stopped: Option<Instant>,
+    /// The others know that it has.
+    said_goodbye: bool,
+    /// So have they, as far as this shard has seen.
+    all_have_stopped: bool,
     totals: Totals,
     // Lists that are used again in each turn.
     ready: Vec<ConnectionId>,
@@ -119,6 +123,8 @@ impl Turn {
             rooms: Vec::new(),
             mails: VecDeque::new(),
             stopped: None,
+            said_goodbye: false,
+            all_have_stopped: false,
             totals: Totals::default(),
             ready: Vec::new(),
             later: Vec::new(),
@@ -149,6 +155,9 @@ impl Turn {
         for flushes in 1..=FLUSHES_MAX {
             self.submit();
             self.post_letters()?;
+            if self.stopped.is_some() && !std::mem::replace(&mut self.said_goodbye, true) {
+                self.post.has_stopped()?;
+            }
             self.flush();
             if self.rooms.is_empty() || flushes == FLUSHES_MAX {
                 break;
@@ -173,13 +182,16 @@ impl Turn {
         if !self.post.prepare_to_sleep(self.sink.me, waits_for_room) {
             return false;
         }
-        // The store sets its tickets and looks whether somebody sleeps; this is the other side.
+        // The others set what they have to say and look whether somebody sleeps; this is the other
+        // side.
         let keeping = &self.sink.keeping;
         let news = keeping
             .store
             .as_ref()
             .is_some_and(|store| store.durable(self.sink.me) > keeping.durable);
-        let news = news || (waits_for_disk && !self.store_is_full());
+        let news = news
+            || (waits_for_disk && !self.store_is_full())
+            || (self.stopped.is_some() && !self.all_have_stopped && self.post.all_have_stopped());
         if news {
             self.post.awake(self.sink.me);
         }
@@ -277,9 +289,12 @@ impl Turn {
         let now = self.sink.now.instant;
         let mut stop_deadline = None;
         if let Some(stopped) = self.stopped {
-            let flushed = self.sink.sockets.all_draining();
+            // The others' last letters are about wills, and may owe the store something.
+            self.all_have_stopped = self.post.all_have_stopped();
+            let last = self.all_have_stopped && self.post.is_empty(self.sink.me);
+            let flushed = last && self.sink.sockets.all_draining();
             let until = stopped + if flushed { STOP_GRACE } else { STOP_WITHIN };
-            if self.sink.sockets.len() == 0 || now >= until {
+            if last && self.sink.sockets.len() == 0 || now >= until {
                 return Next::End;
             }
             stop_deadline = Some(until);
@@ -290,7 +305,10 @@ impl Turn {
         let busy = may_read
             || self.more_mail
             || self.acceptor.is_ready()
+            || self.sink.written != 0
             || !(self.sink.dirty.is_empty()
+                && self.sink.departures.is_empty()
+                && self.sink.keeping.ops.is_empty()
                 && self.rooms.is_empty()
                 && self.sink.verdicts.is_empty());
         if busy {

@@ -31,7 +31,7 @@ pub struct Database {
     /// A transaction is under way.
     open: Cell<bool>,
     /// Deliveries of which only PUBCOMP is awaited, by packet id.
-    pub(super) released: HashMap<(SessionNo, PacketId), MessageNo>,
+    pub(super) released: HashMap<SessionNo, HashMap<PacketId, MessageNo>>,
 }
 
 impl Database {
@@ -140,7 +140,8 @@ impl Database {
             } => {
                 let blob = blob::write_message(&message);
                 let values = params![session.0.get(), packet_id.get(), blob];
-                self.run("INSERT INTO held(s, p, b) VALUES(?1, ?2, ?3)", values)?;
+                let replace = "INSERT OR REPLACE INTO held(s, p, b) VALUES(?1, ?2, ?3)";
+                self.run(replace, values)?;
                 Ok(())
             }
             StoreOp::Acked { session, number } => self.settle(session, number),
@@ -338,14 +339,16 @@ impl Database {
             values,
         )?;
         if released > 0 {
-            self.released.insert((session, packet_id), number);
+            let released = self.released.entry(session).or_default();
+            released.insert(packet_id, number);
             self.unref(number)?;
         }
         Ok(())
     }
 
     fn complete(&mut self, session: SessionNo, packet_id: PacketId) -> rusqlite::Result<()> {
-        if let Some(number) = self.released.remove(&(session, packet_id)) {
+        let released = self.released.get_mut(&session);
+        if let Some(number) = released.and_then(|released| released.remove(&packet_id)) {
             let values = params![session.0.get(), key(number)];
             self.run("DELETE FROM q WHERE s = ?1 AND m = ?2 AND d = 1", values)?;
         }
@@ -388,7 +391,7 @@ impl Database {
         for number in waiting.into_iter().filter_map(super::number) {
             self.unref(number)?;
         }
-        self.released.retain(|(of, _), _| *of != session);
+        self.released.remove(&session);
         for table in ["q", "held", "sub", "will", "sess"] {
             let delete = format!("DELETE FROM {table} WHERE s = ?1");
             self.run(&delete, [session.0.get()])?;

@@ -34,11 +34,12 @@ pub struct Recovered {
 type Sessions = BTreeMap<SessionNo, SavedSession>;
 
 impl Database {
-    /// Reads everything. Nobody is connected, so every receiver gets a row of its own.
+    /// Reads everything, and removes what is damaged or expired. Nobody is connected, so every receiver
+    /// gets a row of its own.
     ///
     /// # Errors
     /// Whatever the disk has.
-    pub fn load(&mut self) -> Result<Recovered, StoreError> {
+    pub fn load(&mut self, now: UnixTime) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         self.spill_all(&mut recovered)?;
@@ -47,7 +48,7 @@ impl Database {
         self.load_subscriptions(&mut sessions, &mut recovered)?;
         self.load_held(&mut sessions, &mut recovered)?;
         self.load_deliveries(&mut sessions, &mut recovered)?;
-        self.load_retained(&mut recovered)?;
+        self.load_retained(now, &mut recovered)?;
         let last = |query| integer(&self.connection, query).map(|n| u64::try_from(n).unwrap_or(0));
         let last_message = last(
             "SELECT max(ifnull((SELECT max(m) FROM msg), 0), ifnull((SELECT max(m) FROM q), 0))",
@@ -84,6 +85,7 @@ impl Database {
                 recovered
                     .damaged
                     .push(format!("the receivers of message {number}"));
+                update.execute(params![number, 0])?;
                 continue;
             };
             let mut count = 0_i64;
@@ -163,6 +165,10 @@ impl Database {
         recovered: &mut Recovered,
     ) -> Result<(), StoreError> {
         let mut query = self.connection.prepare("SELECT s, f, o, i, r FROM sub")?;
+        let mut delete = self
+            .connection
+            .prepare("DELETE FROM sub WHERE s = ?1 AND f = ?2")?;
+        let mut gone: Vec<(i64, String)> = Vec::new();
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let filter: String = row.get(1)?;
@@ -174,6 +180,7 @@ impl Database {
                 recovered
                     .damaged
                     .push(format!("a subscription of {filter}"));
+                gone.push((row.get(0)?, filter));
                 continue;
             };
             session.subscriptions.push(SavedSubscription {
@@ -182,6 +189,9 @@ impl Database {
                 identifier: row.get(3)?,
                 replays: row.get(4)?,
             });
+        }
+        for (session, filter) in gone {
+            delete.execute(params![session, filter])?;
         }
         Ok(())
     }
@@ -193,7 +203,8 @@ impl Database {
     ) -> Result<(), StoreError> {
         let mut query = self
             .connection
-            .prepare("SELECT s, p, b FROM held ORDER BY n")?;
+            .prepare("SELECT s, p, b, n FROM held ORDER BY n")?;
+        let mut gone: Vec<i64> = Vec::new();
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let session = session_no(row.get(0)?).and_then(|number| sessions.get_mut(&number));
@@ -205,7 +216,12 @@ impl Database {
                 session.held.push((packet_id, message));
             } else {
                 recovered.damaged.push("a message that was held".to_owned());
+                gone.push(row.get(3)?);
             }
+        }
+        for number in gone {
+            self.connection
+                .execute("DELETE FROM held WHERE n = ?1", [number])?;
         }
         Ok(())
     }
@@ -226,6 +242,7 @@ impl Database {
         )?;
         let mut rows = query.query([])?;
         let mut bodies = Bodies::default();
+        let mut gone: Vec<(i64, i64)> = Vec::new();
         while let Some(row) = rows.next()? {
             let session_no = session_no(row.get(0)?);
             let session = session_no.and_then(|number| sessions.get_mut(&number));
@@ -239,7 +256,8 @@ impl Database {
             let receipt = receipt(&session.session, row.get(2)?, extra.as_deref(), packet_id);
             let message = if done {
                 if let Some(packet_id) = packet_id {
-                    released.insert((session.session.session, packet_id), number);
+                    let released = released.entry(session.session.session).or_default();
+                    released.insert(packet_id, number);
                 }
                 Ok(None)
             } else {
@@ -255,30 +273,45 @@ impl Database {
                 _ => {
                     let client = &session.session.client_id;
                     recovered.damaged.push(format!("a message for {client}"));
+                    gone.push((row.get(0)?, row.get(1)?));
                 }
             }
+        }
+        for (session, number) in gone {
+            let delete = "DELETE FROM q WHERE s = ?1 AND m = ?2";
+            connection.execute(delete, [session, number])?;
+            let delete = "DELETE FROM msg WHERE m = ?1
+                          AND NOT EXISTS(SELECT 1 FROM q WHERE m = ?1 AND d = 0)";
+            connection.execute(delete, [number])?;
         }
         recovered.messages = bodies.known.len() as u64;
         Ok(())
     }
 
-    fn load_retained(&self, recovered: &mut Recovered) -> Result<(), StoreError> {
+    fn load_retained(&self, now: UnixTime, recovered: &mut Recovered) -> Result<(), StoreError> {
         let mut query = self
             .connection
             .prepare("SELECT t, v, b FROM ret WHERE b IS NOT NULL")?;
+        let mut gone: Vec<String> = Vec::new();
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let blob: Vec<u8> = row.get(2)?;
             let version = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
             match blob::read_message(&blob) {
+                Ok(message) if message.view().is_expired(now) => gone.push(row.get(0)?),
                 Ok(message) => recovered.retained.push((version, message)),
                 Err(Damaged) => {
                     let topic: String = row.get(0)?;
                     recovered
                         .damaged
                         .push(format!("the retained message of {topic}"));
+                    gone.push(topic);
                 }
             }
+        }
+        for topic in gone {
+            self.connection
+                .execute("DELETE FROM ret WHERE t = ?1", [topic])?;
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ use crate::engine::store_op::{
     SessionOp, StoreOp,
 };
 
+const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
+
 fn session(value: u32) -> SessionNo {
     SessionNo(value.try_into().unwrap())
 }
@@ -99,7 +101,7 @@ impl File {
 
     fn write(&self, effects: impl IntoIterator<Item = Effect>) {
         let mut database = open(&self.path());
-        database.load().unwrap();
+        database.load(NOW).unwrap();
         for effect in effects {
             database.apply(effect).unwrap();
         }
@@ -107,7 +109,7 @@ impl File {
     }
 
     fn load(&self) -> Recovered {
-        open(&self.path()).load().unwrap()
+        open(&self.path()).load(NOW).unwrap()
     }
 }
 

@@ -9,14 +9,16 @@ use std::time::Duration;
 use super::database::Database;
 use super::ledger::Ledger;
 use crate::engine::ids::ShardId;
-use crate::engine::store_op::{StoreOp, Ticket};
+use crate::engine::store_op::{Row, StoreOp, Ticket};
 
 /// How long what nobody waits for may stay in memory.
 const LAZY: Duration = Duration::from_secs(1);
-/// Operations from which on shards stop reading.
-const FULL: u64 = 256 * 1024;
-/// Operations for one transaction.
-const BATCH: usize = 4096;
+/// Bytes that wait from which on shards stop reading.
+const FULL_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes for one transaction.
+const BATCH_BYTES: u64 = 8 * 1024 * 1024;
+/// What an operation counts for besides the messages in it.
+const OP_BYTES: u64 = 256;
 
 /// A store as shards have it.
 #[derive(Clone, Debug)]
@@ -28,12 +30,18 @@ struct Desk {
     changed: Condvar,
     /// The last durable ticket of each shard.
     durable: Vec<AtomicU64>,
-    /// Operations that were submitted and are not committed.
+    /// Bytes that were submitted and did not take effect.
     waiting: AtomicU64,
     full: AtomicBool,
 }
 
-type Batch = (ShardId, Ticket, Vec<StoreOp>);
+#[derive(Debug)]
+struct Batch {
+    shard: ShardId,
+    ticket: Ticket,
+    ops: Vec<StoreOp>,
+    bytes: u64,
+}
 
 /// What the writer does next.
 struct Taken {
@@ -71,13 +79,20 @@ impl Store {
 
     /// Hands a batch over. Never waits.
     pub fn submit(&self, shard: ShardId, ticket: Ticket, ops: Vec<StoreOp>, awaited: bool) {
-        let count = ops.len() as u64;
-        let waiting = self.0.waiting.fetch_add(count, Ordering::SeqCst) + count;
-        if waiting >= FULL {
+        let bytes = ops.iter().map(weight).sum();
+        let waiting = self.0.waiting.fetch_add(bytes, Ordering::SeqCst) + bytes;
+        if waiting >= FULL_BYTES {
             self.0.full.store(true, Ordering::SeqCst);
         }
+        // What nobody waits for must not gather without end.
+        let awaited = awaited || waiting >= BATCH_BYTES;
         let mut inbox = self.inbox();
-        inbox.batches.push_back((shard, ticket, ops));
+        inbox.batches.push_back(Batch {
+            shard,
+            ticket,
+            ops,
+            bytes,
+        });
         let wake = awaited && !inbox.awaited;
         inbox.awaited |= awaited;
         drop(inbox);
@@ -116,9 +131,6 @@ impl Store {
     ///
     /// # Errors
     /// [`Failure`] when the disk fails; the tickets that are durable by then stay true.
-    ///
-    /// # Panics
-    /// Only if a shard cannot be woken, which the caller reports.
     pub fn write(
         &self,
         mut database: Database,
@@ -138,9 +150,9 @@ impl Store {
                 return Ok(());
             }
             let mut done = 0;
-            for (shard, ticket, ops) in batches {
-                done += ops.len() as u64;
-                ledger.submit(shard, ticket, ops);
+            for batch in batches {
+                done += batch.bytes;
+                ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
             while let Some(effect) = ledger.take() {
                 database.apply(effect)?;
@@ -150,7 +162,9 @@ impl Store {
                 database.checkpoint()?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
-            let room = left < FULL / 2 && self.0.full.swap(false, Ordering::SeqCst);
+            // What waits for parts counts too.
+            let left = left + ledger.waiting() as u64 * OP_BYTES;
+            let room = left < FULL_BYTES / 2 && self.0.full.swap(false, Ordering::SeqCst);
             for shard in (0..shards).map(ShardId) {
                 let reached = ledger.reached(shard).0;
                 let Some(durable) = self.0.durable.get(shard.index()) else {
@@ -173,14 +187,15 @@ impl Store {
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let mut batches = Vec::new();
-        let mut ops = 0;
-        while ops < BATCH
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES
             && let Some(batch) = inbox.batches.pop_front()
         {
-            ops += batch.2.len();
+            bytes += batch.bytes;
             batches.push(batch);
         }
-        inbox.awaited &= !inbox.batches.is_empty();
+        // What is left had its wait.
+        inbox.awaited = !inbox.batches.is_empty();
         Taken {
             batches,
             checkpoint: std::mem::take(&mut inbox.checkpoint),
@@ -190,5 +205,57 @@ impl Store {
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an operation counts for.
+fn weight(op: &StoreOp) -> u64 {
+    let messages = match op {
+        StoreOp::Publish(publish) => {
+            let retained = publish.retain.as_ref();
+            let retained = retained.map_or(0, |retain| retain.message.bytes().len());
+            retained + publish.rows.iter().map(size).sum::<usize>()
+        }
+        StoreOp::Part(part) => part.rows.iter().map(size).sum(),
+        StoreOp::Hold { message, .. } => message.bytes().len(),
+        _ => 0,
+    };
+    OP_BYTES + messages as u64
+}
+
+fn size(row: &Row) -> usize {
+    row.message.bytes().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::store_op::SessionNo;
+    use crate::store::Sync;
+
+    #[test]
+    fn what_nobody_waits_for_is_written_without_a_wait_for_each_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("store"), Sync::Normal).unwrap();
+        let store = Store::new(1);
+        let over = StoreOp::WillOver {
+            session: SessionNo(std::num::NonZeroU32::MIN),
+        };
+        for ticket in 1..=300 {
+            store.submit(ShardId(0), Ticket(ticket), vec![over.clone(); 1000], false);
+        }
+        assert!(store.is_full());
+        let writer = store.clone();
+        let (woken, wakes) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let wake = |shard| woken.send(shard).map_err(io::Error::other);
+            writer.write(database, wake)
+        });
+        while store.durable(ShardId(0)) < Ticket(300) {
+            wakes.recv_timeout(LAZY * 10).unwrap();
+        }
+        assert!(!store.is_full());
+        store.end();
+        thread.join().unwrap().unwrap();
     }
 }

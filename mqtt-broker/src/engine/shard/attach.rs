@@ -51,7 +51,7 @@ impl Shard {
         if let Some(old) = resumed
             && admitted.clean_start
         {
-            ended = self.end_session(now, old, sink);
+            ended = self.end_session(now, old, Urgency::Awaited, sink);
             resumed = None;
         }
         if resumed.is_none() && !admitted.internal && !self.may_add_session() {

@@ -147,6 +147,7 @@ impl Shard {
             return Outcome::Dropped;
         };
         let qos = self.settings.qos_towards(terms.qos, view.head.qos);
+        let qos = towards_durable(qos, state.durable, view.topic);
         let retain = view.head.retain && terms.retain_as_published;
         let outgoing = Outgoing {
             qos,
@@ -324,6 +325,16 @@ impl Shard {
 /// What the broker says of itself is not kept: it is said anew after a start.
 pub(super) fn is_own(topic: TopicName<'_>) -> bool {
     topic.as_str().starts_with("$SYS/")
+}
+
+/// A QoS 2 delivery to a durable session must outlive a crash, or its packet id would; what is not kept
+/// goes at QoS 1.
+pub(super) fn towards_durable(qos: QoS, durable: Option<SessionNo>, topic: TopicName<'_>) -> QoS {
+    if durable.is_some() && is_own(topic) {
+        qos.min(QoS::AtLeastOnce)
+    } else {
+        qos
+    }
 }
 
 /// What a durable session is to get, as the store keeps it.

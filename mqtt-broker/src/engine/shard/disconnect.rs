@@ -142,8 +142,11 @@ impl Shard {
     /// Session and connection are not one any more.
     fn part<S: Sink>(&mut self, now: Now, session: SessionId, cause: Cause, sink: &mut S) {
         if cause == Cause::ShuttingDown {
-            // Another life of the broker goes on with the session.
-            self.keep_away(now, session, None, sink);
+            // Another life of the broker goes on with the session, and publishes the will if the other
+            // shards do not come to it.
+            let state = self.sessions.get(key(session));
+            let has_will = state.is_some_and(|state| state.will.is_some());
+            self.keep_away(now, session, has_will.then_some(now.unix), sink);
             self.publish_will(now, session, sink);
         } else {
             self.leave_alone(now, session, sink);
@@ -151,7 +154,7 @@ impl Shard {
     }
 
     /// Keeps that the session's client is gone.
-    fn keep_away<S: Sink>(
+    pub(super) fn keep_away<S: Sink>(
         &mut self,
         now: Now,
         session: SessionId,
@@ -176,7 +179,7 @@ impl Shard {
             return;
         };
         if !state.is_kept() {
-            self.end_session(now, session, sink);
+            self.end_session(now, session, Urgency::Lazy, sink);
             return;
         }
         let lasts = match state.expiry {
@@ -222,6 +225,7 @@ impl Shard {
         &mut self,
         now: Now,
         session: SessionId,
+        urgency: Urgency,
         sink: &mut S,
     ) -> Option<Ticket> {
         self.publish_will(now, session, sink);
@@ -258,7 +262,7 @@ impl Shard {
             self.pass_on(now, state.durable, sent.chain(waiting), sink);
         }
         let end = state.durable.map(|session| StoreOp::End { session })?;
-        Some(sink.persist(end, Urgency::Lazy))
+        Some(sink.persist(end, urgency))
     }
 
     /// Publishes a session's will if it has one, exactly once.

@@ -8,6 +8,7 @@ use super::{Shard, key, place};
 use crate::engine::event::{Cause, Event};
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::sink::Sink;
+use crate::engine::store_op::Urgency;
 
 impl Shard {
     pub(super) fn expire<S: Sink>(&mut self, now: Now, sink: &mut S) {
@@ -88,7 +89,7 @@ impl Shard {
                 client_id: &state.client_id,
             });
             self.tally.clients_expired += 1;
-            self.end_session(now, id, sink);
+            self.end_session(now, id, Urgency::Lazy, sink);
         } else {
             if will_due {
                 self.publish_will(now, id, sink);

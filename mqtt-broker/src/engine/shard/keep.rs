@@ -160,9 +160,11 @@ impl Shard {
         urgency: Urgency,
         sink: &mut S,
     ) -> Option<Ticket> {
-        if self.frames.keeping.off {
+        if !self.settings.durable {
             return None;
         }
+        // Of the broker's own messages nothing is kept, but what they end is.
+        let retain = retain.filter(|_| self.frames.keeping.is_on());
         let message = self.frames.at_rest();
         let keeping = &mut self.frames.keeping;
         let rows = keeping.take_rows(message);

@@ -215,6 +215,13 @@ impl Shard {
         });
         held.bytes += taken.as_ref().map_or(0, |taken| taken.bytes().len() as u64);
         let full = held.bytes > HELD_BYTES_MAX;
+        if full
+            && outcome == Ok(Qos2::New)
+            && let Some(refused) = held.messages.refuse(packet_id)
+        {
+            // A repeat on the next connection must not be taken for one of a message that is held.
+            held.bytes -= refused.bytes().len() as u64;
+        }
         match outcome {
             Ok(Qos2::New) if full => {
                 let detail = "too much is held for PUBRELs that do not come";

@@ -7,7 +7,7 @@ use mqtt_codec::{Ack, Packet, PacketId, Properties, QoS, ReasonCode, TopicFilter
 use mqtt_session::outbound::Resend;
 use mqtt_session::time::Now;
 
-use super::deliver::{Outcome, is_own};
+use super::deliver::{Outcome, is_own, towards_durable};
 use super::keep::Promise;
 use super::{Shard, key};
 use crate::engine::envelope::MessageView;
@@ -270,6 +270,7 @@ impl Shard {
             messages += 1;
             bytes += view.payload.len();
             let qos = self.settings.qos_towards(options.qos, view.head.qos);
+            let qos = towards_durable(qos, durable, view.topic);
             let kept = durable.filter(|_| keeps_replay(&view, qos));
             let number = kept.map(|_| self.commons.numbers.message());
             let delivery = Delivery {

@@ -16,7 +16,7 @@ use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::session::will::Will;
 use crate::engine::session::{Held, SessionExpiry};
 use crate::engine::sink::Sink;
-use crate::engine::store_op::{SavedDelivery, SavedSession, SavedSubscription};
+use crate::engine::store_op::{SavedDelivery, SavedSession, SavedSubscription, StoreOp, Urgency};
 
 /// Clients that were connected when the broker ended have at least so long to come back before their
 /// wills are published: it was not they who failed (MQTT 5, 3.1.2.5 lets a server wait).
@@ -79,6 +79,11 @@ impl Shard {
         self.restore_deliveries(session, away.map(|(since, _)| since), deliveries, sink);
         for subscription in subscriptions {
             self.restore_subscription(session, subscription, sink);
+        }
+        if away.is_none() {
+            // From now on the time counts, however often the broker ends.
+            let due = due.map(|due| now.unix.saturating_add(due.saturating_since(now.instant)));
+            self.keep_away(now, session, due, sink);
         }
         self.watch_session(now, session);
     }
@@ -171,6 +176,10 @@ impl Shard {
         self.note_subscription(session, &filter, shared.is_some(), false);
         if replays {
             self.ask_for_retained(session, Arc::clone(&filter), options, identifier);
+            if self.commons.retained.count() == 0 {
+                let replayed = |session| StoreOp::Replayed { session, filter };
+                self.keep_for(session, replayed, Urgency::Lazy, sink);
+            }
         }
     }
 }

@@ -85,6 +85,7 @@ impl Turn {
             }
             if self.input - self.input_posted >= INPUT_PER_POST {
                 self.input_posted = self.input;
+                self.submit();
                 self.post_letters()?;
             }
         }
