@@ -31,6 +31,12 @@ pub struct Recovered {
     pub messages: u64,
 }
 
+/// Counts the receivers of each message anew. One pass over all rows: they are ordered by session, so
+/// that to count them message by message would be a pass for each.
+const COUNT: &str = "UPDATE msg SET c = counted.n
+    FROM (SELECT m, count(*) AS n FROM q WHERE d = 0 GROUP BY m) AS counted
+    WHERE counted.m = msg.m AND counted.n <> msg.c";
+
 type Sessions = BTreeMap<SessionNo, SavedSession>;
 
 impl Database {
@@ -109,10 +115,9 @@ impl Database {
              DELETE FROM sub WHERE s NOT IN (SELECT s FROM sess);
              DELETE FROM held WHERE s NOT IN (SELECT s FROM sess);
              DELETE FROM will WHERE s NOT IN (SELECT s FROM sess);
-             DELETE FROM msg WHERE r IS NULL AND m NOT IN (SELECT m FROM q WHERE d = 0);
-             UPDATE msg SET c = (SELECT count(*) FROM q WHERE q.m = msg.m AND d = 0)
-                 WHERE c > 1;",
+             DELETE FROM msg WHERE r IS NULL AND m NOT IN (SELECT m FROM q WHERE d = 0);",
         )?;
+        self.connection.execute_batch(COUNT)?;
         Ok(())
     }
 
@@ -354,4 +359,44 @@ fn receipt(
 fn session_no(value: i64) -> Option<SessionNo> {
     let value = u32::try_from(value).ok()?;
     NonZeroU32::new(value).map(SessionNo)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::schema::Sync;
+
+    #[test]
+    fn receivers_are_counted_in_one_pass() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let database = open(&path);
+        let sessions = "INSERT INTO q(s, m, f, d) VALUES (1, 1, 0, 0), (2, 1, 0, 0), (2, 2, 0, 0),
+            (3, 2, 0, 1)";
+        let messages = "INSERT INTO msg(m, c, b) VALUES (1, 7, x''), (2, 1, x'')";
+        database.connection.execute_batch(sessions).unwrap();
+        database.connection.execute_batch(messages).unwrap();
+        database.connection.execute_batch(COUNT).unwrap();
+        let count = "SELECT c FROM msg WHERE m = ?1";
+        for (message, expected) in [(1, 2), (2, 1)] {
+            let counted: i64 = database
+                .connection
+                .query_row(count, [message], |row| row.get(0))
+                .unwrap();
+            assert_eq!(counted, expected, "receivers of message {message}");
+        }
+        let plan = format!("EXPLAIN QUERY PLAN {COUNT}");
+        let mut steps = database.connection.prepare(&plan).unwrap();
+        let steps = steps.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        let scans = steps.iter().filter(|step| step.contains("SCAN q"));
+        assert_eq!(scans.count(), 1, "{steps:?}");
+        assert!(!steps.concat().contains("CORRELATED"), "{steps:?}");
+    }
+
+    fn open(path: &Path) -> Database {
+        Database::open(path, Sync::Full).unwrap()
+    }
 }
