@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -20,6 +21,9 @@ use crate::programs::Program;
 
 /// How often a broker is started anew because somebody took its port first.
 const PORT_ATTEMPTS: usize = 5;
+
+/// Time between such starts where the port cannot be another one.
+const PORT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A broker about to be started: its folder, its port and what will stand in its configuration.
 #[derive(Debug)]
@@ -258,6 +262,45 @@ impl Broker {
     pub fn terminate(mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         self.wait_for_exit()
+    }
+
+    /// Kills it with SIGKILL, in whatever it is doing; [`start_again`](Self::start_again) goes on.
+    ///
+    /// # Panics
+    /// When it has ended before, by itself.
+    pub fn kill(&mut self) {
+        let ended = self.child.try_wait().ok().flatten();
+        assert!(
+            ended.is_none(),
+            "the broker ended by itself, {ended:?}; its log:\n{}",
+            self.log()
+        );
+        self.signal(Signal::SIGKILL);
+        wait_until("the broker dies", || self.child.try_wait().ok().flatten());
+    }
+
+    /// Starts it again after its end, in the same folder and on the same port, with this whole
+    /// configuration (see [`Setup::config`]). Its log begins anew.
+    ///
+    /// # Panics
+    /// With its log, when it ends instead.
+    pub fn start_again(&mut self, config: &str) {
+        self.setup.config = Some(config.to_owned());
+        for attempt in 1..=PORT_ATTEMPTS {
+            let (child, log) = self.setup.spawn();
+            self.log = log;
+            match ready(child, &self.log, self.setup.port) {
+                Ok(child) => {
+                    self.child = child;
+                    return;
+                }
+                // Somebody's outgoing connection may have been given the port for a moment.
+                Err(said) if said.contains("Address already in use") && attempt < PORT_ATTEMPTS => {
+                    thread::sleep(PORT_PAUSE);
+                }
+                Err(said) => panic!("the broker did not start again:\n{said}"),
+            }
+        }
     }
 
     /// Waits for its end: the exit code, or nothing when a signal killed it.

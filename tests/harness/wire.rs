@@ -1,6 +1,6 @@
 //! Raw bytes on a TCP connection, for what no well-behaved client would send.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use crate::broker::Broker;
@@ -47,15 +47,22 @@ impl Wire {
     /// # Panics
     /// When nobody listens there.
     pub fn to(address: &str) -> Self {
-        let stream =
-            TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        Self::attempt(address).unwrap_or_else(|error| panic!("{address}: {error}"))
+    }
+
+    /// Connects to `host:port`, where a broker may be down.
+    ///
+    /// # Errors
+    /// What the system says when nobody listens there.
+    pub fn attempt(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a socket takes a time-out");
         stream
             .set_nodelay(true)
             .expect("a socket takes TCP_NODELAY");
-        Self { stream }
+        Ok(Self { stream })
     }
 
     /// Connects and says CONNECT; returns once the broker has accepted it.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use mqtt_broker::engine::envelope::Message;
+use mqtt_broker::engine::session::SessionExpiry;
 use mqtt_broker::engine::store_op::{
     MessageNo, Origin, PublishOp, Receipt, Row, SavedDelivery, SavedSession, SavedSubscription,
     SessionNo, SessionOp, StoreOp, Urgency,
@@ -256,11 +257,8 @@ impl Store {
         if let Some(number) = self.rendezvous.keys().next() {
             return Err(format!("parts of {number:?} are still awaited"));
         }
-        let retained = self.disk.retained.iter();
-        match retained
-            .filter(|(_, (_, message))| message.is_some())
-            .next()
-        {
+        let mut retained = self.disk.retained.iter();
+        match retained.find(|(_, (_, message))| message.is_some()) {
             Some((topic, _)) => Err(format!("the store still has a retained message of {topic}")),
             None => Ok(()),
         }
@@ -380,15 +378,7 @@ impl Tables {
                 since,
                 expiry,
                 will_due,
-            } => {
-                if let Some(kept) = self.sessions.get_mut(&session) {
-                    kept.op.expiry = expiry;
-                    kept.away = Some((since, will_due));
-                    if will_due.is_none() {
-                        kept.op.will = None;
-                    }
-                }
-            }
+            } => self.away(session, expiry, (since, will_due)),
             StoreOp::WillOver { session } => self.will_over(session),
             StoreOp::End { session } => self.end(session),
             StoreOp::Subscribe {
@@ -410,6 +400,21 @@ impl Tables {
                 if let Some(kept) = self.sessions.get_mut(&session) {
                     kept.subscriptions.remove(&filter);
                 }
+            }
+        }
+    }
+
+    fn away(
+        &mut self,
+        session: SessionNo,
+        expiry: SessionExpiry,
+        (since, will_due): (UnixTime, Option<UnixTime>),
+    ) {
+        if let Some(kept) = self.sessions.get_mut(&session) {
+            kept.op.expiry = expiry;
+            kept.away = Some((since, will_due));
+            if will_due.is_none() {
+                kept.op.will = None;
             }
         }
     }

@@ -291,7 +291,7 @@ impl Model {
         let slot = session.life.slot;
         if cause == Cause::Disconnect && goodbye.is_none() {
             self.broken
-                .get_or_insert(format!("c{slot} sent no DISCONNECT that was read"));
+                .get_or_insert_with(|| format!("c{slot} sent no DISCONNECT that was read"));
         }
         if let Lasts::Seconds(seconds) = session.life.lasts {
             let ends = now + u64::from(seconds) * 1000;
