@@ -246,7 +246,7 @@ mod tests {
         }
         assert!(store.is_full());
         let writer = store.clone();
-        let (woken, wakes) = std::sync::mpsc::channel();
+        let (woken, wakes) = std::sync::mpsc::sync_channel(1024);
         let thread = std::thread::spawn(move || {
             let wake = |shard| woken.send(shard).map_err(io::Error::other);
             writer.write(database, wake)
