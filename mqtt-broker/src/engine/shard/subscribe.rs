@@ -142,6 +142,8 @@ impl Shard {
         };
         if wants_retained {
             self.ask_for_retained(session, Arc::clone(&filter_text), options, identifier);
+        } else {
+            self.change_replay(session, text, options, identifier);
         }
         let kept = self.keep_subscription(session, filter_text, options, identifier, sink);
         Ok((options.qos, kept))
@@ -287,12 +289,7 @@ impl Shard {
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return;
         };
-        let extra = (identifier != 0).then(|| {
-            Arc::new(Extra {
-                identifiers: vec![identifier],
-                group: None,
-            })
-        });
+        let extra = extra_of(identifier);
         let replays = state
             .replays
             .get_or_insert_with(|| Box::new(BTreeMap::new()));
@@ -303,6 +300,23 @@ impl Shard {
         };
         // The same filter again means: from the beginning.
         replays.insert(filter, replay);
+    }
+
+    /// A subscription is replaced while retained messages are still to be sent for it: the new terms
+    /// hold for them.
+    fn change_replay(
+        &mut self,
+        session: SessionId,
+        filter: &str,
+        options: SubscriptionOptions,
+        identifier: u32,
+    ) {
+        let state = self.sessions.get_mut(key(session));
+        let replays = state.and_then(|state| state.replays.as_mut());
+        if let Some(replay) = replays.and_then(|replays| replays.get_mut(filter)) {
+            replay.options = options;
+            replay.extra = extra_of(identifier);
+        }
     }
 
     pub(super) fn handle_unsubscribe<S: Sink>(
@@ -391,4 +405,14 @@ impl Shard {
             });
         }
     }
+}
+
+/// What a delivery for one subscription carries.
+fn extra_of(identifier: u32) -> Option<Arc<Extra>> {
+    (identifier != 0).then(|| {
+        Arc::new(Extra {
+            identifiers: vec![identifier],
+            group: None,
+        })
+    })
 }

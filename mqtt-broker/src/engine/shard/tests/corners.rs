@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mqtt_codec::{
-    Packet, PacketId, Properties, Property, Publish, QoS, Subscribe, SubscribeFiltersBuf,
-    SubscriptionOptions, TopicName, Unsubscribe, UnsubscribeFiltersBuf,
+    Packet, PacketId, Properties, Property, Publish, QoS, RetainHandling, Subscribe,
+    SubscribeFiltersBuf, SubscriptionOptions, TopicName, Unsubscribe, UnsubscribeFiltersBuf,
 };
 
 use super::SHARDS;
@@ -117,6 +117,35 @@ fn retained_messages_keep_to_the_window_of_a_client_that_got_nothing_before() {
         world.ack(client, Packet::Puback, 1);
         assert_eq!(world.lines(client).len(), 1);
     }
+}
+
+#[test]
+fn a_subscription_that_is_replaced_brings_its_retained_messages_under_the_new_terms() {
+    let mut world = World::new(1);
+    let publisher = world.join("publisher", &How::default());
+    let client = world.join("c", &kept_with(Property::ReceiveMaximum(1)));
+    for topic in ["a", "b", "c"] {
+        world.publish_with(publisher, topic, 2, true, "x", &[]);
+        world.ack(publisher, Packet::Pubrel, 77);
+        world.subscribe(client, topic, 2);
+    }
+    // `a` is sent and `b` waits in the queue; `c` was not looked for yet. Retain Handling 1 asks for
+    // nothing anew.
+    let options = SubscriptionOptions {
+        qos: QoS::AtLeastOnce,
+        retain_handling: RetainHandling::IfNew,
+        ..SubscriptionOptions::default()
+    };
+    let identifier = [Property::SubscriptionIdentifier(5)];
+    world.subscribe_with(client, "c", options, &identifier);
+    for id in [1, 2] {
+        world.ack(client, Packet::Pubrec, id);
+        world.ack(client, Packet::Pubcomp, id);
+    }
+    assert_eq!(
+        world.lines(client).last().map(String::as_str),
+        Some("PUBLISH c q1 retain m3 x SubscriptionIdentifier(5)")
+    );
 }
 
 #[test]
