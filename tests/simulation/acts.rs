@@ -8,7 +8,7 @@ use mqtt_session::time::Instant;
 
 use super::broker::Pace;
 use super::client::Heard;
-use super::model::Message;
+use super::model::{Expected, Message};
 use super::payload;
 use super::plan::{Lasts, WATCHER};
 use super::sent::{self, Sent};
@@ -52,6 +52,7 @@ impl World {
             connect_read: None,
             goodbye: None,
             session: None,
+            heard: false,
         });
         if clean {
             self.model.will_start_clean(slot);
@@ -140,7 +141,8 @@ impl World {
         let Some(link) = client.actor.link else {
             return;
         };
-        let session = self.facts[link].session;
+        let LinkFacts { session, heard, .. } = self.facts[link];
+        client.out_of_step |= !heard && session.is_some_and(|(_, it)| it != Expected::Present);
         for packet_id in &client.actor.to_ack {
             if let (Some((number, QoS::ExactlyOnce)), Some((at, _))) =
                 (client.told.get(packet_id), session)
@@ -412,7 +414,13 @@ impl World {
 
     /// Hears all of it.
     pub(super) fn hear(&mut self, slot: usize, heard: Vec<Heard>) {
+        let link = self.clients[slot].actor.link;
         for one in heard {
+            let is_news = matches!(one, Heard::Published(..) | Heard::Over(_));
+            if self.clients[slot].actor.link != link && !is_news {
+                // It let go of the connection meanwhile.
+                continue;
+            }
             self.hear_one(slot, one);
         }
     }

@@ -66,7 +66,11 @@ mod tests {
         let numbers: Vec<u64> = (0..3).map(|_| dice.next()).collect();
         assert_eq!(
             numbers,
-            [13_832_620_201_018_085_333, 1, 2],
+            [
+                6_791_897_765_849_424_158,
+                17_405_687_883_870_564_846,
+                834_844_254_806_117_752
+            ],
             "the generator was changed"
         );
     }

@@ -81,8 +81,18 @@ impl World {
                 .model
                 .fail(format!("c{slot} got a CONNACK that nobody told of"));
         };
+        self.facts[link].heard = true;
         let at = self.model.connack(at, present, expected, link);
         self.facts[link].session = Some((at, expected));
+        if present && self.clients[slot].out_of_step && slot != WATCHER {
+            self.close(slot, false);
+            let plan = self.draw_life(slot);
+            let reformed = self.clients[slot].actor.reformed;
+            self.clients[slot] = self.new_life(slot, plan);
+            self.clients[slot].actor.reformed = reformed;
+            return;
+        }
+        self.clients[slot].out_of_step = false;
         if self.clients[slot].actor.is_cleaning() {
             self.close(slot, true);
             self.clients[slot].actor.cleaned();

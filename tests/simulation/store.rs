@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use mqtt_broker::engine::envelope::Message;
-use mqtt_broker::engine::session::SessionExpiry;
 use mqtt_broker::engine::store_op::{
     MessageNo, Origin, PublishOp, Receipt, Row, SavedDelivery, SavedSession, SavedSubscription,
     SessionNo, SessionOp, StoreOp, Urgency,
@@ -378,18 +377,21 @@ impl Tables {
                 since,
                 expiry,
                 will_due,
-            } => self.away(session, expiry, (since, will_due)),
+            } => {
+                if let Some(kept) = self.sessions.get_mut(&session) {
+                    kept.op.expiry = expiry;
+                    kept.away = Some((since, will_due));
+                    if will_due.is_none() {
+                        kept.op.will = None;
+                    }
+                }
+            }
             StoreOp::WillOver { session } => self.will_over(session),
             StoreOp::End { session } => self.end(session),
             StoreOp::Subscribe {
                 session,
                 subscription,
-            } => {
-                if let Some(kept) = self.sessions.get_mut(&session) {
-                    let filter = Arc::clone(&subscription.filter);
-                    kept.subscriptions.insert(filter, subscription);
-                }
-            }
+            } => self.subscribe(session, subscription),
             StoreOp::Replayed { session, filter } => {
                 let kept = self.sessions.get_mut(&session);
                 if let Some(found) = kept.and_then(|kept| kept.subscriptions.get_mut(&filter)) {
@@ -404,18 +406,10 @@ impl Tables {
         }
     }
 
-    fn away(
-        &mut self,
-        session: SessionNo,
-        expiry: SessionExpiry,
-        (since, will_due): (UnixTime, Option<UnixTime>),
-    ) {
+    fn subscribe(&mut self, session: SessionNo, subscription: SavedSubscription) {
         if let Some(kept) = self.sessions.get_mut(&session) {
-            kept.op.expiry = expiry;
-            kept.away = Some((since, will_due));
-            if will_due.is_none() {
-                kept.op.will = None;
-            }
+            let filter = Arc::clone(&subscription.filter);
+            kept.subscriptions.insert(filter, subscription);
         }
     }
 

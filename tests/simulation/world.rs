@@ -32,6 +32,8 @@ pub(super) struct LinkFacts {
     /// The DISCONNECT that the broker has read.
     pub(super) goodbye: Option<ReasonCode>,
     pub(super) session: Option<(SessionAt, Expected)>,
+    /// Its client has read CONNACK.
+    pub(super) heard: bool,
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE.
@@ -56,6 +58,9 @@ pub(super) struct Client {
     pub(super) told: BTreeMap<PacketId, (u32, QoS)>,
     /// It has said goodbye.
     pub(super) leaving: bool,
+    /// The broker began a new session and the CONNACK that says so was lost: what the client remembers
+    /// belongs to another session, which MQTT has no word for.
+    pub(super) out_of_step: bool,
 }
 
 /// The whole world.
@@ -162,6 +167,7 @@ impl World {
             requests: Vec::new(),
             told: BTreeMap::new(),
             leaving: false,
+            out_of_step: false,
         }
     }
 
@@ -263,6 +269,9 @@ impl World {
                     .model
                     .greeted(link, facts.life, facts.clean, (read, now));
                 self.facts[link].session = Some(session);
+                if session.1 != Expected::Present && self.link_of(facts.life.slot) != Some(link) {
+                    self.clients[facts.life.slot].out_of_step = true;
+                }
             }
             Told::Disconnected(link, cause) => {
                 let facts = self.facts[link];
@@ -454,6 +463,10 @@ impl World {
         self.counts.restored += self.store.sessions().len() as u64;
         let clocks = self.clocks();
         self.broker.restore(clocks, &self.store);
+    }
+
+    fn link_of(&self, slot: usize) -> Option<usize> {
+        self.clients.get(slot)?.actor.link
     }
 
     pub(super) fn version(&self, slot: usize) -> (Sender, mqtt_codec::Version) {

@@ -129,6 +129,8 @@ impl Model {
         if message.will {
             if is_watcher && !arrived.retain && (first || !repeat) {
                 self.wills.seen(number, now)?;
+            } else if is_watcher && !arrived.retain {
+                self.wills.seen_again(number);
             }
         } else if session.life.member {
             self.groups

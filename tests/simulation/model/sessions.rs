@@ -290,8 +290,8 @@ impl Model {
         session.away_since = Some(now);
         let slot = session.life.slot;
         if cause == Cause::Disconnect && goodbye.is_none() {
-            self.broken
-                .get_or_insert_with(|| format!("c{slot} sent no DISCONNECT that was read"));
+            let what = format!("c{slot} sent no DISCONNECT that was read");
+            self.broken.get_or_insert(what);
         }
         if let Lasts::Seconds(seconds) = session.life.lasts {
             let ends = now + u64::from(seconds) * 1000;

@@ -19,6 +19,7 @@ struct Will {
     /// Times that it may have been published besides.
     may: u32,
     seen: u32,
+    repeated: u32,
     last_seen: Option<u64>,
 }
 
@@ -165,6 +166,13 @@ impl Wills {
         Ok(())
     }
 
+    /// One came that is marked as repeated: the same again, or one whose first copy was lost.
+    pub(super) fn seen_again(&mut self, number: u32) {
+        if let Some(will) = self.all.get_mut(&number) {
+            will.repeated += 1;
+        }
+    }
+
     pub(super) fn unseen(&mut self, number: u32) {
         if let Some(will) = self.all.get_mut(&number) {
             will.seen = will.seen.saturating_sub(1);
@@ -173,7 +181,7 @@ impl Wills {
 
     /// A will that was due and did not come.
     pub(crate) fn missing(&self) -> Option<u32> {
-        let late = |will: &Will| (will.seen as usize) < will.due.len();
+        let late = |will: &Will| ((will.seen + will.repeated) as usize) < will.due.len();
         let mut all = self.all.iter();
         all.find_map(|(number, will)| late(will).then_some(*number))
     }
