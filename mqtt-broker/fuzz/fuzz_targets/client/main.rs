@@ -69,6 +69,7 @@ impl Bench {
             0 | 1 => self.open(input),
             2 => {
                 self.unread.extend_from_slice(input.bytes());
+                self.server.babbled = true;
                 self.read();
             }
             3..=6 => {
