@@ -94,6 +94,8 @@ impl Store {
             bytes,
         });
         let wake = awaited && !inbox.awaited;
+        // The first of a quiet time starts the wait for others.
+        let wake = wake || inbox.batches.len() == 1;
         inbox.awaited |= awaited;
         drop(inbox);
         if wake {
@@ -181,9 +183,13 @@ impl Store {
     /// Waits for batches that somebody waits for, or a while for others.
     fn take(&self) -> Taken {
         let mut inbox = self.inbox();
-        let idle = |inbox: &mut Inbox| !(inbox.awaited || inbox.checkpoint || inbox.ending);
-        if idle(&mut inbox) {
-            let waited = self.0.changed.wait_timeout_while(inbox, LAZY, idle);
+        let calm = |inbox: &mut Inbox| !(inbox.awaited || inbox.checkpoint || inbox.ending);
+        let idle = |inbox: &mut Inbox| calm(inbox) && inbox.batches.is_empty();
+        // An idle broker sleeps.
+        let waited = self.0.changed.wait_while(inbox, idle);
+        inbox = waited.unwrap_or_else(PoisonError::into_inner);
+        if calm(&mut inbox) {
+            let waited = self.0.changed.wait_timeout_while(inbox, LAZY, calm);
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let mut batches = Vec::new();
@@ -238,8 +244,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("store"), Sync::Normal).unwrap();
         let store = Store::new(1);
-        let over = StoreOp::WillOver {
+        let over = StoreOp::Replayed {
             session: SessionNo(std::num::NonZeroU32::MIN),
+            filter: "t".into(),
         };
         for ticket in 1..=300 {
             store.submit(ShardId(0), Ticket(ticket), vec![over.clone(); 1000], false);
