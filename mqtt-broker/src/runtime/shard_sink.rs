@@ -23,7 +23,7 @@ use crate::store::Store;
 
 /// The store operations of a turn.
 #[derive(Default)]
-pub(super) struct Keeping {
+pub(super) struct ToStore {
     pub(super) store: Option<Store>,
     pub(super) ops: Vec<StoreOp>,
     /// Somebody waits for one of them.
@@ -54,7 +54,7 @@ pub(super) struct ShardSink {
     /// Connections that leave for other shards.
     pub(super) departures: Vec<(ShardId, Mail)>,
     /// What is to be kept.
-    pub(super) keeping: Keeping,
+    pub(super) to_store: ToStore,
     /// Letters to each shard.
     pub(super) outboxes: Vec<Batch>,
     /// Shards with letters to them, a bit each.
@@ -90,7 +90,7 @@ impl ShardSink {
             linger: Linger::default(),
             verdicts: Vec::new(),
             departures: Vec::new(),
-            keeping: Keeping::default(),
+            to_store: ToStore::default(),
             outboxes: std::iter::repeat_with(Batch::default)
                 .take(shards)
                 .collect(),
@@ -200,9 +200,9 @@ impl Sink for ShardSink {
     }
 
     fn persist(&mut self, op: StoreOp, urgency: Urgency) -> Ticket {
-        self.keeping.ops.push(op);
-        self.keeping.awaited |= urgency == Urgency::Awaited;
-        Ticket(self.keeping.submitted.0 + 1)
+        self.to_store.ops.push(op);
+        self.to_store.awaited |= urgency == Urgency::Awaited;
+        Ticket(self.to_store.submitted.0 + 1)
     }
 
     fn ask(&mut self, connection: ConnectionId, question: Question) {

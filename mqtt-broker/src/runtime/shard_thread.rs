@@ -120,7 +120,7 @@ impl ShardStart {
         let sockets = Sockets::new(poller.registry().try_clone()?);
         let shards = post.shards();
         let mut sink = ShardSink::new(id, shards, clock.now(), sockets, oracle, quota, observer);
-        sink.keeping.store = store;
+        sink.to_store.store = store;
         let shard = Shard::new(id, commons, settings);
         let mut turn = Turn::new(shard, sink, acceptor, post, clock);
         turn.restore(sessions);

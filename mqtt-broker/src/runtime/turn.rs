@@ -184,11 +184,11 @@ impl Turn {
         }
         // The others set what they have to say and look whether somebody sleeps; this is the other
         // side.
-        let keeping = &self.sink.keeping;
-        let news = keeping
+        let to_store = &self.sink.to_store;
+        let news = to_store
             .store
             .as_ref()
-            .is_some_and(|store| store.durable(self.sink.me) > keeping.durable);
+            .is_some_and(|store| store.durable(self.sink.me) > to_store.durable);
         let news = news
             || (waits_for_disk && !self.store_is_full())
             || (self.stopped.is_some() && !self.all_have_stopped && self.post.all_have_stopped());
@@ -205,11 +205,11 @@ impl Turn {
 
     /// What became durable lets out the answers that waited for it.
     fn take_durable(&mut self) {
-        let keeping = &mut self.sink.keeping;
-        let Some(store) = &keeping.store else { return };
+        let to_store = &mut self.sink.to_store;
+        let Some(store) = &to_store.store else { return };
         let durable = store.durable(self.sink.me);
-        if durable > keeping.durable {
-            keeping.durable = durable;
+        if durable > to_store.durable {
+            to_store.durable = durable;
             self.shard
                 .handle_durable(self.sink.now, durable, &mut self.sink);
         }
@@ -217,7 +217,7 @@ impl Turn {
 
     /// Whether so much waits for the disk that clients are not read from.
     fn store_is_full(&self) -> bool {
-        let store = self.sink.keeping.store.as_ref();
+        let store = self.sink.to_store.store.as_ref();
         store.is_some_and(Store::is_full)
     }
 
@@ -308,7 +308,7 @@ impl Turn {
             || self.sink.written != 0
             || !(self.sink.dirty.is_empty()
                 && self.sink.departures.is_empty()
-                && self.sink.keeping.ops.is_empty()
+                && self.sink.to_store.ops.is_empty()
                 && self.rooms.is_empty()
                 && self.sink.verdicts.is_empty());
         if busy {

@@ -12,15 +12,15 @@ use crate::runtime::sockets::{Flushed, Stage};
 impl Turn {
     /// What is to be kept goes to the store before anybody hears of it.
     pub(super) fn submit(&mut self) {
-        let keeping = &mut self.sink.keeping;
-        if keeping.ops.is_empty() {
+        let to_store = &mut self.sink.to_store;
+        if to_store.ops.is_empty() {
             return;
         }
-        let Some(store) = &keeping.store else { return };
-        keeping.submitted.0 += 1;
-        let ops = std::mem::take(&mut keeping.ops);
-        let awaited = std::mem::take(&mut keeping.awaited);
-        store.submit(self.sink.me, keeping.submitted, ops, awaited);
+        let Some(store) = &to_store.store else { return };
+        to_store.submitted.0 += 1;
+        let ops = std::mem::take(&mut to_store.ops);
+        let awaited = std::mem::take(&mut to_store.awaited);
+        store.submit(self.sink.me, to_store.submitted, ops, awaited);
     }
 
     /// One batch for each shard there is something to say to, then those who move.
