@@ -198,7 +198,6 @@ impl Broker {
 
     fn apply(&self, mut settings: Settings) -> io::Result<()> {
         settings.durable = matches!(self.plan, Plan::Keep(_));
-
         self.runtime
             .apply(&Arc::new(settings), &connection_limits(&self.config))?;
         // The receiver may have gone with its link, which was told then.

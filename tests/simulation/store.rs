@@ -386,7 +386,6 @@ impl Tables {
                     }
                 }
             }
-            StoreOp::WillOver { session } => self.will_over(session),
             StoreOp::End { session } => self.end(session),
             StoreOp::Subscribe {
                 session,

@@ -101,11 +101,6 @@ pub enum StoreOp {
         /// When its will is to be published; it has none otherwise.
         will_due: Option<UnixTime>,
     },
-    /// The session's will is over.
-    WillOver {
-        /// Whose.
-        session: SessionNo,
-    },
     /// A session ends, with everything that is kept for it.
     End {
         /// Which.

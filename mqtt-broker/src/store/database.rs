@@ -1,6 +1,5 @@
 //! The one connection that writes: operations become rows.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -28,8 +27,6 @@ const STATEMENTS: usize = 64;
 pub struct Database {
     pub(super) connection: Connection,
     hot: Hot,
-    /// A transaction is under way.
-    open: Cell<bool>,
     /// Deliveries of which only PUBCOMP is awaited, by packet id.
     pub(super) released: HashMap<SessionNo, HashMap<PacketId, MessageNo>>,
 }
@@ -49,7 +46,6 @@ impl Database {
         Ok(Self {
             connection,
             hot: Hot::default(),
-            open: Cell::new(false),
             released: HashMap::new(),
         })
     }
@@ -65,28 +61,24 @@ impl Database {
         }
     }
 
-    /// Makes everything applied so far last. Whether there was anything.
+    /// Makes everything applied so far last.
     ///
     /// # Errors
     /// Whatever the disk has. Nothing that was applied since the last commit may be promised then,
     /// and this must not be tried again: a page that was not written may count as written.
-    pub fn commit(&mut self) -> rusqlite::Result<bool> {
+    pub fn commit(&mut self) -> rusqlite::Result<()> {
         while let Some(number) = self.hot.surplus() {
             self.spill(number)?;
         }
-        let mut hot = std::mem::take(&mut self.hot);
-        let written = hot.write(|number, message, receivers| {
-            let receipts = blob::write_receipts(receivers.iter());
-            self.insert_message(number, message, 0, Some(receipts))
-        });
-        self.hot = hot;
-        written?;
-        if !self.open.get() {
-            return Ok(false);
+        for number in self.hot.unwritten() {
+            if let Some((message, receipts)) = self.hot.write_down(number) {
+                self.insert_message(number, &message, 0, Some(receipts))?;
+            }
         }
-        self.connection.execute_batch("COMMIT")?;
-        self.open.set(false);
-        Ok(true)
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.connection.execute_batch("COMMIT")
     }
 
     /// Moves the journal into the file and ends it, so that one file holds everything.
@@ -99,9 +91,8 @@ impl Database {
     }
 
     fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {
-        if !self.open.get() {
+        if self.connection.is_autocommit() {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
-            self.open.set(true);
         }
         self.connection.prepare_cached(statement)?.execute(values)
     }
@@ -167,7 +158,6 @@ impl Database {
                 expiry,
                 will_due,
             } => self.away(session, since, expiry, will_due),
-            StoreOp::WillOver { session } => self.forget_will(session),
             StoreOp::End { session } => self.end(session),
             StoreOp::Subscribe {
                 session,
@@ -193,13 +183,13 @@ impl Database {
         expiry: SessionExpiry,
         will_due: Option<UnixTime>,
     ) -> rusqlite::Result<()> {
-        let since = millis(since.as_millis());
+        let since = signed(since.as_millis());
         let values = params![session.0.get(), since, blob::expiry_to_millis(expiry)];
         self.run("UPDATE sess SET a = ?2, e = ?3 WHERE s = ?1", values)?;
         match will_due {
             None => self.forget_will(session)?,
             Some(due) => {
-                let values = params![session.0.get(), millis(due.as_millis())];
+                let values = params![session.0.get(), signed(due.as_millis())];
                 self.run("UPDATE will SET due = ?2 WHERE s = ?1", values)?;
             }
         }
@@ -402,7 +392,7 @@ impl Database {
     fn retain(&self, retain: &Retain) -> rusqlite::Result<()> {
         let view = retain.message.view();
         let blob = (!view.payload.is_empty()).then(|| blob::write_message(&retain.message));
-        let version = millis(retain.version);
+        let version = signed(retain.version);
         self.run(
             "INSERT INTO ret(t, v, b) VALUES(?1, ?2, ?3)
              ON CONFLICT(t) DO UPDATE SET v = ?2, b = ?3 WHERE v < ?2",
@@ -413,7 +403,7 @@ impl Database {
 }
 
 /// SQLite's integers have a sign; numbers and times do not reach it in a thousand years.
-fn millis(value: u64) -> i64 {
+fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
@@ -422,5 +412,5 @@ fn count(rows: usize) -> i64 {
 }
 
 fn key(number: MessageNo) -> i64 {
-    millis(number.0.get())
+    signed(number.0.get())
 }

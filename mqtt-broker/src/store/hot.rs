@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::blob;
 use crate::engine::envelope::Message;
 use crate::engine::store_op::{MessageNo, Receipt, SessionNo};
 
@@ -94,19 +95,17 @@ impl Hot {
         }
     }
 
-    /// The messages that have no row, with their receivers: they get one now.
-    pub(super) fn write(
-        &mut self,
-        mut insert: impl FnMut(MessageNo, &Message, &[Receipt]) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        for number in self.unwritten.drain(..) {
-            if let Some(message) = self.messages.get_mut(&number)
-                && let Some(body) = message.unwritten.take()
-            {
-                insert(number, &body, &message.receivers)?;
-            }
-        }
-        Ok(())
+    /// Messages that may have no row; those that still have none are to be written down.
+    pub(super) fn unwritten(&mut self) -> Vec<MessageNo> {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// A message that gets its row now, with its receivers as they stand in it; `None` if it has one or
+    /// needs none.
+    pub(super) fn write_down(&mut self, number: MessageNo) -> Option<(Message, Vec<u8>)> {
+        let message = self.messages.get_mut(&number)?;
+        let body = message.unwritten.take()?;
+        Some((body, blob::write_receipts(message.receivers.iter())))
     }
 
     /// The messages of one session.

@@ -32,11 +32,16 @@ pub(super) enum Outcome {
 
 impl Shard {
     /// The buffers for a message that is now brought to its receivers.
-    pub(super) fn begin(&mut self, view: &MessageView<'_>, message: Option<&Message>) -> Frames {
+    pub(super) fn begin(
+        &mut self,
+        view: &MessageView<'_>,
+        message: Option<&Message>,
+        owed_to: Option<MessageNo>,
+    ) -> Frames {
         let mut frames = std::mem::take(&mut self.frames);
         frames.begin(message.cloned());
         let off = !self.settings.durable || is_own(view.topic);
-        frames.keeping.begin(off);
+        frames.keeping.begin(off, owed_to);
         frames
     }
 
@@ -51,10 +56,11 @@ impl Shard {
         scope: Scope,
         sink: &mut S,
     ) -> bool {
-        let mut frames = self.begin(view, message);
-        if let Scope::Here { owed_to } = scope {
-            frames.keeping.owe(owed_to);
-        }
+        let owed_to = match scope {
+            Scope::Everywhere => None,
+            Scope::Here { owed_to } => owed_to,
+        };
+        let mut frames = self.begin(view, message, owed_to);
         let found = self.lookup(view.topic);
         for target in &found.targets {
             let own = publisher.is_some_and(|publisher| publisher.index == target.session);
@@ -108,8 +114,7 @@ impl Shard {
         sink: &mut S,
     ) {
         let view = message.view();
-        let mut frames = self.begin(&view, Some(message));
-        frames.keeping.owe(owed_to);
+        let mut frames = self.begin(&view, Some(message), owed_to);
         if let Some(group) = group {
             self.deliver_to_group(now, group, &view, &mut frames, sink);
         }
@@ -127,8 +132,7 @@ impl Shard {
         sink: &mut S,
     ) {
         let view = message.view();
-        let mut frames = self.begin(&view, Some(message));
-        frames.keeping.owe(owed_to);
+        let mut frames = self.begin(&view, Some(message), owed_to);
         self.deliver(now, session, terms, &view, &mut frames, sink);
         self.frames = frames;
     }

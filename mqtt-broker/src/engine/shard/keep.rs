@@ -69,20 +69,15 @@ pub(super) struct Promises {
 }
 
 impl Keeping {
-    /// For a message that nothing is kept of yet.
-    pub(super) fn begin(&mut self, off: bool) {
+    /// For a message that nothing is kept of yet. Who reads a letter about it owes a part.
+    pub(super) fn begin(&mut self, off: bool, owed_to: Option<MessageNo>) {
         self.off = off;
-        self.owed_to = None;
+        self.owed_to = owed_to;
         self.number = None;
         self.receivers.clear();
         self.copies.clear();
         self.awaits = 0;
         self.sends.clear();
-    }
-
-    /// The reader of a letter owes a part.
-    pub(super) fn owe(&mut self, owed_to: Option<MessageNo>) {
-        self.owed_to = owed_to;
     }
 
     /// Whether something can be kept of it.
@@ -207,7 +202,7 @@ impl Shard {
         sink: &mut S,
     ) -> Option<Ticket> {
         let off = !self.settings.durable;
-        self.frames.keeping.begin(off);
+        self.frames.keeping.begin(off, None);
         self.keep(origin, None, Urgency::Awaited, sink)
     }
 
@@ -228,7 +223,7 @@ impl Shard {
         self.sessions.get(key(session))?.durable
     }
 
-    /// Keeps something of a session if that is durable, for an answer that waits.
+    /// Keeps something of a session if that is durable; the ticket is for an answer, if one waits.
     pub(super) fn keep_for<S: Sink>(
         &mut self,
         session: SessionId,

@@ -258,8 +258,8 @@ impl Shard {
         Next::Nothing
     }
 
-    /// Sends an answer whose size the request decides, once `kept` is durable. A client that takes none so large cannot be
-    /// answered [MQTT-3.1.2-24]; what is smaller than its CONNACK always fits.
+    /// Sends an answer whose size the request decides, once `kept` is durable. A client that takes none
+    /// so large cannot be answered [MQTT-3.1.2-24]; what is smaller than its CONNACK always fits.
     pub(super) fn send_if_it_fits<S: Sink>(
         &mut self,
         now: Now,

@@ -313,8 +313,7 @@ impl Shard {
         let view = message.view();
         let home = self.home_of(group);
         if home != self.id {
-            let mut frames = self.begin(&view, Some(message));
-            frames.keeping.owe(owed_to);
+            let mut frames = self.begin(&view, Some(message), owed_to);
             let kept = frames.keeping.is_on() && view.head.qos > QoS::AtMostOnce;
             let owed_to = kept.then(|| frames.keeping.owed(&self.commons.numbers));
             self.frames = frames;
