@@ -96,6 +96,13 @@ impl MessageView<'_> {
         Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
+    /// Whether delivering it must not begin any more. One that never had time is delivered now or never,
+    /// so that this is not asked of it.
+    #[must_use]
+    pub fn has_run_out(&self, now: UnixTime) -> bool {
+        self.is_expired(now) && self.head.expires != Some(self.head.published)
+    }
+
     /// Whether the message may no longer be delivered.
     #[must_use]
     pub fn is_expired(&self, now: UnixTime) -> bool {

@@ -150,6 +150,10 @@ impl Shard {
         let Some(state) = self.sessions.at_mut(session) else {
             return Outcome::Dropped;
         };
+        // [MQTT-3.3.2-5] It may have waited between two shards.
+        if view.has_run_out(now.unix) {
+            return Outcome::Dropped;
+        }
         let qos = self.settings.qos_towards(terms.qos, view.head.qos);
         let qos = towards_durable(qos, state.durable, view.topic);
         let retain = view.head.retain && terms.retain_as_published;

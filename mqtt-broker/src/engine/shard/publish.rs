@@ -292,7 +292,7 @@ impl Shard {
                 packet_id,
             });
         // [MQTT-4.3.3-13] The exchange goes on though the message may be over.
-        if view.is_expired(now.unix) && view.head.expires != Some(view.head.published) {
+        if view.has_run_out(now.unix) {
             return self.keep_nothing_but(origin, sink);
         }
         let retain = view.head.retain.then(|| self.retain(message.clone()));

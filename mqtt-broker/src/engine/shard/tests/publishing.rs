@@ -5,7 +5,7 @@ use std::time::Duration;
 use mqtt_codec::{Packet, Property, QoS, ReasonCode, RetainHandling, SubscriptionOptions};
 
 use super::SHARDS;
-use super::world::{How, World};
+use super::world::{Client, How, World};
 
 #[test]
 fn a_message_reaches_its_subscribers_at_the_lower_qos() {
@@ -405,4 +405,37 @@ fn an_answer_that_fits_nothing_changes_nothing() {
     world.lines(client);
     world.ack(client, Packet::Pubcomp, 1);
     assert_eq!(world.lines(client), ["DISCONNECT Protocol Error", "closed"]);
+}
+
+#[test]
+fn a_message_that_is_over_before_another_shard_reads_of_it_is_not_delivered() {
+    for group in ["", "$share/g/"] {
+        let mut world = World::new(3);
+        let takers: Vec<Client> = (0..6)
+            .map(|n| {
+                let client = world.join(&format!("taker {n}"), &How::default());
+                world.subscribe(client, &format!("{group}t"), 1);
+                client
+            })
+            .collect();
+        let giver = world.join("giver", &How::default());
+        let heard = |world: &mut World| -> usize {
+            takers.iter().map(|taker| world.lines(*taker).len()).sum()
+        };
+        // In good time, too late, and one that is to be delivered now or never.
+        for (expiry, wait, comes) in [(5, 1, true), (1, 2, false), (0, 0, true)] {
+            for _ in 0..takers.len() {
+                world.mail_waits = true;
+                let expiry = [Property::MessageExpiryInterval(expiry)];
+                world.publish_with(giver, "t", 0, false, "x", &expiry);
+                let here = heard(&mut world);
+                world.sleep(Duration::from_secs(wait));
+                world.mail_waits = false;
+                world.settle();
+                let all = if group.is_empty() { takers.len() } else { 1 };
+                let expected = if comes { all - here } else { 0 };
+                assert_eq!(heard(&mut world), expected, "{group} {expiry:?}");
+            }
+        }
+    }
 }

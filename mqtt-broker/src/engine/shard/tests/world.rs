@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) verdicts: Verdicts,
     /// Nothing more becomes durable.
     pub(super) disk_waits: bool,
+    /// What shards write to each other is not read.
+    pub(super) mail_waits: bool,
     next_index: u32,
 }
 
@@ -196,6 +198,7 @@ impl World {
             },
             verdicts: Verdicts::Given,
             disk_waits: false,
+            mail_waits: false,
             next_index: 0,
         }
     }
@@ -562,7 +565,9 @@ impl World {
             };
             self.shards[n].handle_verdict(self.now, connection, verdict, &mut self.sinks[n]);
         }
-        for (to, batch) in std::mem::take(&mut self.sinks[n].outboxes) {
+        while !self.mail_waits
+            && let Some((to, batch)) = self.sinks[n].outboxes.pop_first()
+        {
             busy = true;
             let from = ShardId(u16::try_from(n).unwrap());
             let sink = &mut self.sinks[usize::from(to)];
