@@ -117,10 +117,10 @@ impl Shard {
                 continue;
             };
             // Unless the client has been away since before it was published it may have got the
-            // message, and its answer may be lost: QoS 1 is a repetition then [MQTT-3.3.1-1], and
-            // QoS 0 is over.
+            // message (in one millisecond it can come, get it and go), and its answer may be lost:
+            // QoS 1 is a repetition then [MQTT-3.3.1-1], and QoS 0 is over.
             let published = message.view().head.published;
-            let waited = receipt.away && away_since.is_some_and(|since| since <= published);
+            let waited = receipt.away && away_since.is_some_and(|since| since < published);
             if receipt.qos == QoS::AtMostOnce && !waited {
                 over.push(number);
                 continue;

@@ -288,7 +288,8 @@ fn what_waited_for_a_client_that_came_since_may_have_been_sent() {
     for (since, qos, expected) in [
         (None, q1, Some("PUBLISH t q1 dup m1 waited")),
         (Some(2_000), q1, Some("PUBLISH t q1 dup m1 waited")),
-        (Some(500), q1, Some("PUBLISH t q1 m1 waited")),
+        (Some(1_000), q1, Some("PUBLISH t q1 dup m1 waited")),
+        (Some(999), q1, Some("PUBLISH t q1 m1 waited")),
         (Some(2_000), QoS::AtMostOnce, None),
         (Some(500), QoS::AtMostOnce, Some("PUBLISH t q0 waited")),
     ] {
