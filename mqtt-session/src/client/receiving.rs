@@ -31,9 +31,10 @@ impl ClientSession {
     /// False if the message was told before.
     fn take_over(&mut self, now: Instant, packet_id: PacketId, qos: QoS) -> Result<bool, Failure> {
         let receive_maximum = usize::from(self.settings.receive_maximum().get());
-        let open = self.owed.open_qos1() + self.inbound.len();
+        let open = self.owed.open_qos1() + self.inbound.counted();
         let is_repeated = qos == QoS::ExactlyOnce && self.inbound.contains(packet_id);
-        if !is_repeated && open >= receive_maximum {
+        let is_counted = is_repeated && self.inbound.is_counted(packet_id);
+        if !is_counted && open >= receive_maximum {
             return Err(self.exceeded(now));
         }
         if self.owed.contains(packet_id) {

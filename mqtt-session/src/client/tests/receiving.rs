@@ -151,3 +151,26 @@ fn a_cut_packet_is_waited_for() {
         assert!(matches!(taken, Taken::Incomplete(_)), "{end} bytes");
     }
 }
+
+/// The server may have lost the session together with the CONNACK that said so.
+#[test]
+fn what_an_earlier_connection_left_open_does_not_count_against_the_receive_maximum() {
+    let connect_properties = properties(&[
+        Property::ReceiveMaximum(2),
+        Property::SessionExpiryInterval(100),
+    ]);
+    let mut bench = Bench::connected(Settings {
+        connect_properties,
+        clean_start: false,
+        ..settings(Version::V5)
+    });
+    let is_message = |event: Event<'_>| assert!(matches!(event, Event::Message(_)));
+    bench.hear(&publish(Q2, 7, b""), is_message);
+    bench.session.handle_closed();
+    bench.connect(true, &[]);
+    for packet_id in [1, 2] {
+        bench.hear(&publish(Q2, packet_id, b""), is_message);
+    }
+    let failure = bench.fail(&publish(Q2, 3, b""));
+    assert_eq!(reason_of(&failure), ReasonCode::ReceiveMaximumExceeded);
+}
