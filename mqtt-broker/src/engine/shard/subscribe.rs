@@ -283,12 +283,16 @@ impl Shard {
         options: SubscriptionOptions,
         identifier: u32,
     ) {
-        if self.commons.retained.count() == 0 {
-            return;
-        }
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return;
         };
+        if self.commons.retained.count() == 0 {
+            // Nor is anything left to be sent for the subscription that this one replaces.
+            if let Some(replays) = &mut state.replays {
+                replays.remove(&filter);
+            }
+            return;
+        }
         let extra = extra_of(identifier);
         let replays = state
             .replays

@@ -149,6 +149,28 @@ fn a_subscription_that_is_replaced_brings_its_retained_messages_under_the_new_te
 }
 
 #[test]
+fn a_subscription_that_is_replaced_when_nothing_is_retained_brings_nothing_under_the_old_terms() {
+    let mut world = World::new(1);
+    let publisher = world.join("publisher", &How::default());
+    let client = world.join("c", &kept_with(Property::ReceiveMaximum(1)));
+    for topic in ["a", "b", "c"] {
+        world.publish_with(publisher, topic, 1, true, "x", &[]);
+        world.subscribe(client, topic, 1);
+    }
+    for topic in ["a", "b", "c"] {
+        world.publish_with(publisher, topic, 0, true, "", &[]);
+    }
+    world.subscribe(client, "c", 0);
+    world.publish_with(publisher, "c", 0, true, "new", &[]);
+    for id in 1..=2 {
+        world.ack(client, Packet::Puback, id);
+    }
+    let lines = world.lines(client);
+    let new = lines.iter().filter(|line| line.ends_with("new"));
+    assert_eq!(new.count(), 1, "{lines:?}");
+}
+
+#[test]
 fn what_is_held_for_a_client_is_counted_with_its_topics() {
     let mut world = World::new(1);
     let client = world.join("c", &How::v311());
