@@ -134,6 +134,11 @@ impl Wills {
 
     /// A delay that has passed by now has had its effect, since the will was seen.
     pub(super) fn show(&mut self, session: &mut Session, number: u32, now: u64) {
+        let known = self.all.entry(number).or_default();
+        if (known.seen as usize) < known.due.len() + known.may as usize {
+            // It is an earlier one, and this one may still be called off.
+            return;
+        }
         let same = session.life.will.is_some_and(|(will, _)| will == number);
         let ending = session.ending;
         if same && let Some(due) = session.pending_will.filter(|due| *due <= now || ending) {
