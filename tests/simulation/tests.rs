@@ -51,6 +51,10 @@ fn what_was_found_once_is_not_found_again() {
             "a SUBACK and a PUBREC overtook answers that waited for the disk",
         ),
         (36_194, "QoS 0 that had waited was sent again after a crash"),
+        (
+            282_431,
+            "a CONNACK said that a session had ended before that was kept",
+        ),
     ];
     for (seed, what) in found {
         let world = Run {

@@ -12,6 +12,8 @@ use crate::simulation::topics::{self, Topic};
 pub(crate) struct Got {
     /// Times that count as the first delivery of a copy.
     fresh: u32,
+    /// Times below QoS 2.
+    below: u32,
     /// Times on the present connection.
     pub(super) on_connection: u32,
 }
@@ -112,17 +114,25 @@ impl Model {
         if arrived.dup && session.connections < 2 {
             return Err("DUP on the first connection of a session");
         }
-        let mut most = session.copies(&message, self.duplicates);
-        if arrived.qos < QoS::ExactlyOnce {
-            // These leave before what they come from is kept.
-            most += message.crashes;
-        }
+        let copies = session.copies(&message, self.duplicates);
+        // Below QoS 2 a delivery leaves before what it comes from is kept. A crash takes that back: a
+        // PUBREL, or that the message was passed on to this member of a group.
+        let crashes = message.crashes
+            + if session.life.member {
+                session.crashes
+            } else {
+                0
+            };
+        let is_below = arrived.qos < QoS::ExactlyOnce;
+        let again = if is_below { u32::MAX } else { got.below };
+        let most = copies + again.min(copies * crashes);
         let fresh = got.fresh + u32::from(!repeat);
         if !message.will && (fresh > most || got.on_connection >= most) {
             return Err("that is once too often");
         }
         let got = Got {
             fresh,
+            below: got.below + u32::from(is_below),
             on_connection: got.on_connection + 1,
         };
         let first = session.got.insert(number, got).is_none();

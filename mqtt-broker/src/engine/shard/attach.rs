@@ -47,11 +47,12 @@ impl Shard {
             return;
         }
         let mut resumed = self.take_over(now, &admitted, sink);
-        let mut ended = None;
         if let Some(old) = resumed
             && admitted.clean_start
         {
-            ended = self.end_session(now, old, Urgency::Awaited, sink);
+            if let Some(ticket) = self.end_session(now, old, Urgency::Awaited, sink) {
+                self.note_ended(ticket);
+            }
             resumed = None;
         }
         if resumed.is_none() && !admitted.internal && !self.may_add_session() {
@@ -70,7 +71,7 @@ impl Shard {
             resumed: resumed.is_some(),
             admitted,
         });
-        match kept.or(ended) {
+        match kept.or_else(|| self.not_yet_ended()) {
             None => self.join(now, id, *joining, sink),
             Some(ticket) => {
                 if let Some(state) = self.sessions.get_mut(key(session)) {
@@ -103,7 +104,9 @@ impl Shard {
             let known = state.durable?;
             self.forget_durable(session, sink);
             let end = StoreOp::End { session: known };
-            return Some(sink.persist(end, Urgency::Awaited));
+            let ticket = sink.persist(end, Urgency::Awaited);
+            self.note_ended(ticket);
+            return Some(ticket);
         }
         let number = state
             .durable

@@ -66,6 +66,8 @@ pub(super) enum Promise {
 pub(super) struct Promises {
     line: VecDeque<(Ticket, Promise)>,
     durable: Ticket,
+    /// The last time that a session ended because its client began anew.
+    ended: Ticket,
 }
 
 impl Keeping {
@@ -274,6 +276,18 @@ impl Shard {
         let last = self.promises.line.back().map(|(ticket, _)| *ticket);
         state.waits = wanted.max(last.unwrap_or_default());
         Some(state.waits)
+    }
+
+    /// A session ended because its client began anew: no later CONNACK may say so before it is true,
+    /// even if this connection is gone by then.
+    pub(super) fn note_ended(&mut self, ticket: Ticket) {
+        self.promises.ended = ticket;
+    }
+
+    /// What a CONNACK waits for that has nothing to keep itself.
+    pub(super) fn not_yet_ended(&self) -> Option<Ticket> {
+        let Promises { ended, durable, .. } = self.promises;
+        (ended > durable).then_some(ended)
     }
 
     /// Does something when its ticket is durable.

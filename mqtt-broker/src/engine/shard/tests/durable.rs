@@ -186,6 +186,25 @@ fn connack_suback_and_unsuback_of_a_durable_session_wait() {
 }
 
 #[test]
+fn no_connack_says_that_a_session_ended_before_that_is_kept() {
+    let mut world = world(1);
+    let _kept = world.join("c", &How::kept());
+    world.disk_waits = true;
+    // This one ends the session, and goes before it is told.
+    let (first, connack) = world.connect("c", &How::v311());
+    assert_eq!(connack, "");
+    world.cut(first);
+    let (second, connack) = world.connect("c", &How::v311());
+    assert_eq!(connack, "");
+    world.disk_waits = false;
+    world.settle();
+    assert_eq!(world.lines(second), ["CONNACK 0 Success"]);
+    world.disk_waits = true;
+    let (_, connack) = world.connect("c", &How::v311());
+    assert_eq!(connack, "CONNACK 0 Success", "nothing to wait for");
+}
+
+#[test]
 fn a_client_that_goes_before_its_connack_leaves_a_session_that_ends_in_time() {
     let mut world = world(1);
     world.disk_waits = true;
