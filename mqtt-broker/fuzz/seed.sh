@@ -61,4 +61,7 @@ tail -n +2 ../../mqtt-codec/tests/data/vectors.tsv | while IFS="$(printf '\t')" 
     } > "corpus/client/$name"
 done
 
+# Inputs that found something.
+cp -r regressions/. corpus/
+
 for target in corpus/*; do echo "$target: $(find "$target" -type f | wc -l)"; done

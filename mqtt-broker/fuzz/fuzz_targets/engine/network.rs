@@ -70,6 +70,8 @@ struct ShardSink {
 #[derive(Default)]
 struct Socket {
     out: OutQueue,
+    /// What waited when it was found that the socket takes nothing: all that one turn brought may.
+    blocked_at: usize,
     paused: bool,
     closing: bool,
 }
@@ -179,6 +181,7 @@ impl Network {
             generation: self.generation,
         };
         let socket = Socket {
+            blocked_at: out.len(),
             out,
             ..Socket::default()
         };
@@ -245,6 +248,9 @@ impl Network {
         if let Some((shard, connection)) = self.ends[client].at
             && let Some(socket) = self.sinks[shard].sockets.get_mut(&connection)
         {
+            if !socket.out.is_blocked() {
+                socket.blocked_at = socket.out.len();
+            }
             socket.out.set_blocked(blocked);
         }
     }
@@ -349,10 +355,10 @@ impl Network {
         self.ends[client].client.takes(&bytes);
     }
 
-    /// A client that takes nothing costs a full queue and no more.
+    /// A client that takes nothing costs a full queue, or what it had coming by then, and no more.
     fn check_bounds(&self, n: usize) {
         for socket in self.sinks[n].sockets.values() {
-            let most = FULL_BYTES + OVER_FULL_MAX;
+            let most = FULL_BYTES.max(socket.blocked_at) + OVER_FULL_MAX;
             assert!(
                 !socket.out.is_blocked() || socket.out.len() <= most,
                 "{}",
