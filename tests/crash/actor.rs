@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_client::{Address, Connection, Error, Event, Options, Property, Version};
+use mqtt_client::{Address, Connection, Error, Event, Options, Property, ReasonCode, Version};
 use mqtt_tests::PATIENCE;
 use tokio::time::{sleep, timeout};
 
@@ -123,6 +123,11 @@ impl Actor {
             Err(_) => Ok(None),
             Ok(Ok(event)) => Ok(Some(event)),
             Ok(Err(Error::Lost(_) | Error::Closed)) => Err(Lost),
+            // An orderly end, which loses nothing either.
+            Ok(Err(Error::Disconnected {
+                reason: ReasonCode::ServerShuttingDown,
+                ..
+            })) => Err(Lost),
             Ok(Err(error)) => {
                 self.fail(&error.to_string());
                 self.connection.close();
@@ -141,4 +146,17 @@ pub(crate) fn number_of(payload: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(payload);
     let number = text.split(' ').next().and_then(|word| word.parse().ok());
     number.expect("our payloads begin with a number")
+}
+
+/// Last level but one of topics whose messages have no payload: the last one is the number.
+pub(crate) const EMPTY: &str = "empty";
+
+/// Topic and number of a message, wherever that stands.
+pub(crate) fn named<'a>(topic: &'a str, payload: &[u8]) -> (&'a str, u64) {
+    match topic.rsplit_once('/') {
+        Some((above, number)) if payload.is_empty() => {
+            (above, number.parse().expect("our topics end with a number"))
+        }
+        _ => (topic, number_of(payload)),
+    }
 }

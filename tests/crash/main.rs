@@ -12,6 +12,7 @@ mod kill_loop;
 mod publisher;
 mod reuse;
 mod rng;
+mod storm;
 mod subscriber;
 mod watcher;
 mod wills;

@@ -5,30 +5,34 @@ use std::time::Duration;
 
 use mqtt_client::{Event, Publication, PublishId, QoS, ReasonCode};
 
-use crate::actor::{Actor, LOOK, Lost};
+use crate::actor::{Actor, EMPTY, LOOK, Lost};
+use crate::storm::Load;
 use crate::world::Phase;
 
 /// Topics of each kind for each publisher.
 const TOPICS: usize = 3;
 /// The longest wait between two bursts, so that the broker has something to do all the time.
 const PAUSE_MILLIS: usize = 6;
-/// One message in so many is a large one, and one is retained.
-const LARGE_ONE_IN: usize = 60;
+/// One message in so many is retained, and one of the others has no payload.
 const RETAINED_ONE_IN: usize = 4;
-const LARGE: usize = 20_000;
+const EMPTY_ONE_IN: usize = 20;
 const SMALL: usize = 250;
+/// Messages that may be published and not acknowledged, in the client's queue too.
+const UNDER_WAY: usize = 4096;
 
 pub(crate) struct Publisher {
     actor: Actor,
     qos: &'static [QoS],
+    load: Load,
     under_way: HashMap<PublishId, (String, u64)>,
 }
 
 impl Publisher {
-    pub(crate) fn new(actor: Actor, qos: &'static [QoS]) -> Self {
+    pub(crate) fn new(actor: Actor, qos: &'static [QoS], load: Load) -> Self {
         Self {
             actor,
             qos,
+            load,
             under_way: HashMap::new(),
         }
     }
@@ -66,33 +70,44 @@ impl Publisher {
     }
 
     fn burst(&mut self) {
-        for _ in 0..=self.actor.rng.below(4) {
+        for _ in 0..=self.actor.rng.below(self.load.burst) {
+            if !self.actor.connection.has_room() || self.under_way.len() > UNDER_WAY {
+                return;
+            }
             let qos = self.actor.rng.pick(self.qos);
             let kind = match self.actor.rng.below(RETAINED_ONE_IN) {
                 0 => "kept",
                 _ => "storm",
             };
-            let which = self.actor.rng.below(TOPICS);
+            let own = format!("{kind}/{}/q{}", self.actor.name, qos as u8);
+            if kind == "storm" && self.actor.rng.below(EMPTY_ONE_IN) == 0 {
+                let topic = format!("{own}/{EMPTY}");
+                let number = self.actor.world.next_number(&topic);
+                let whole = format!("{topic}/{number}");
+                self.publish(Publication::new(&whole, "").qos(qos), &topic, number);
+                continue;
+            }
             // MQTT promises an order for messages of one topic and one QoS (3.1.1, 4.6).
-            let topic = format!("{kind}/{}/q{}/{which}", self.actor.name, qos as u8);
-            let length = match self.actor.rng.below(LARGE_ONE_IN) {
-                0 => LARGE,
+            let topic = format!("{own}/{}", self.actor.rng.below(TOPICS));
+            let length = match self.actor.rng.below(self.load.large_one_in) {
+                0 => self.load.large,
                 _ => self.actor.rng.below(SMALL),
             };
-            if !self.actor.connection.has_room() || self.under_way.len() > 2 * SMALL {
-                return;
-            }
             let number = self.actor.world.next_number(&topic);
             let payload = format!("{number} {}", "x".repeat(length));
             let publication = Publication::new(&topic, payload)
                 .qos(qos)
                 .retain(kind == "kept");
-            match self.actor.connection.publish(publication) {
-                Ok(id) => {
-                    self.under_way.insert(id, (topic, number));
-                }
-                Err(error) => self.actor.fail(&format!("{topic} {number}: {error}")),
+            self.publish(publication, &topic, number);
+        }
+    }
+
+    fn publish(&mut self, publication: Publication<'_>, topic: &str, number: u64) {
+        match self.actor.connection.publish(publication) {
+            Ok(id) => {
+                self.under_way.insert(id, (topic.to_owned(), number));
             }
+            Err(error) => self.actor.fail(&format!("{topic} {number}: {error}")),
         }
     }
 

@@ -1,6 +1,23 @@
 //! Random draws that a seed repeats.
 
-use std::time::Duration;
+use std::env;
+use std::time::{Duration, SystemTime};
+
+/// A number that the environment may give.
+pub(crate) fn number_from(variable: &str, default: impl FnOnce() -> u64) -> u64 {
+    env::var(variable).map_or_else(
+        |_| default(),
+        |text| text.parse().expect("a number in the environment"),
+    )
+}
+
+/// Another seed for each run.
+#[expect(clippy::disallowed_methods, reason = "a seed is drawn from real time")]
+pub(crate) fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.expect("a clock after 1970");
+    u64::from(since.subsec_nanos()) ^ since.as_secs()
+}
 
 /// SplitMix64.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use mqtt_client::{Event, Properties, QoS, ReasonCode, SubscriptionOptions};
 use mqtt_tests::Deadline;
 use tokio::time::sleep;
 
-use crate::actor::{Actor, LOOK, Lost, number_of};
+use crate::actor::{Actor, LOOK, Lost, named};
 use crate::world::Phase;
 
 /// How a subscriber spends the storm.
@@ -130,7 +130,7 @@ impl Subscriber {
 
 fn take(actor: &Actor, event: &Event) {
     if let Event::Message(message) = event {
-        let number = number_of(message.payload());
-        actor.world.arrived(&actor.name, message.topic(), number);
+        let (topic, number) = named(message.topic(), message.payload());
+        actor.world.arrived(&actor.name, topic, number);
     }
 }

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub struct Setup {
     config: Option<String>,
     arguments: Vec<OsString>,
     launcher: Vec<OsString>,
+    variables: Vec<(String, OsString)>,
 }
 
 impl Default for Setup {
@@ -50,6 +51,7 @@ impl Setup {
             config: None,
             arguments: Vec::new(),
             launcher: vec![Program::Broker.path().into_os_string()],
+            variables: Vec::new(),
         }
     }
 
@@ -92,6 +94,13 @@ impl Setup {
         self
     }
 
+    /// A variable of its environment; `{port}` and `{folder}` as in the configuration.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Where a file of the broker's folder lies.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -103,9 +112,9 @@ impl Setup {
     /// With its log, when it ends instead.
     pub fn start(mut self) -> Broker {
         for _ in 1..PORT_ATTEMPTS {
-            let (child, log) = self.spawn();
-            match ready(child, &log, self.port) {
-                Ok(child) => {
+            let (mut child, log) = self.spawn();
+            match ready(&mut child, &log, self.port) {
+                Ok(()) => {
                     return Broker {
                         setup: self,
                         child,
@@ -132,6 +141,9 @@ impl Setup {
         for word in &self.arguments {
             command.arg(self.filled_in(&word.to_string_lossy()));
         }
+        for (name, value) in &self.variables {
+            command.env(name, self.filled_in(&value.to_string_lossy()));
+        }
         let (reader, writer) = io::pipe().expect("a pipe");
         command.stdin(Stdio::null());
         command
@@ -154,7 +166,7 @@ impl Setup {
 const LOOKS_WITHOUT_A_WORD: u32 = 60;
 
 /// Waits until the port answers; what the program said, when it ends before.
-fn ready(mut child: Child, log: &Capture, port: u16) -> Result<Child, String> {
+fn ready(child: &mut Child, log: &Capture, port: u16) -> Result<(), String> {
     let mut looks = 0;
     let up = wait_until("the broker accepts connections", || {
         if child.try_wait().ok().flatten().is_some() {
@@ -169,7 +181,7 @@ fn ready(mut child: Child, log: &Capture, port: u16) -> Result<Child, String> {
         (said_so || looks > LOOKS_WITHOUT_A_WORD).then_some(true)
     });
     if up {
-        Ok(child)
+        Ok(())
     } else {
         Err(String::from_utf8_lossy(&log.wait_for_end()).into_owned())
     }
@@ -285,22 +297,43 @@ impl Broker {
     /// # Panics
     /// With its log, when it ends instead.
     pub fn start_again(&mut self, config: &str) {
-        self.setup.config = Some(config.to_owned());
-        for attempt in 1..=PORT_ATTEMPTS {
-            let (child, log) = self.setup.spawn();
-            self.log = log;
-            match ready(child, &self.log, self.setup.port) {
-                Ok(child) => {
-                    self.child = child;
-                    return;
-                }
-                // Somebody's outgoing connection may have been given the port for a moment.
-                Err(said) if said.contains("Address already in use") && attempt < PORT_ATTEMPTS => {
-                    thread::sleep(PORT_PAUSE);
-                }
-                Err(said) => panic!("the broker did not start again:\n{said}"),
-            }
+        if let Err(status) = self.attempt_start(config) {
+            panic!("the broker did not start again ({status}):\n{}", self.log());
         }
+    }
+
+    /// As [`start_again`](Self::start_again), for a start that may fail.
+    ///
+    /// # Errors
+    /// How it ended instead.
+    pub fn attempt_start(&mut self, config: &str) -> Result<(), ExitStatus> {
+        self.setup.config = Some(config.to_owned());
+        let mut attempt = 1;
+        loop {
+            (self.child, self.log) = self.setup.spawn();
+            let Err(said) = ready(&mut self.child, &self.log, self.setup.port) else {
+                return Ok(());
+            };
+            // Somebody's outgoing connection may have been given the port for a moment.
+            if !said.contains("Address already in use") || attempt == PORT_ATTEMPTS {
+                return Err(self.child.wait().expect("a child that has ended"));
+            }
+            attempt += 1;
+            thread::sleep(PORT_PAUSE);
+        }
+    }
+
+    /// The variables of its environment from the next start on, in place of those before.
+    pub fn set_variables(&mut self, variables: Vec<(String, OsString)>) {
+        self.setup.variables = variables;
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("our own child")
     }
 
     /// Waits for its end: the exit code, or nothing when a signal killed it.

@@ -38,6 +38,6 @@ pub use deadline::{Deadline, PATIENCE, wait_until};
 pub use nix::sys::signal::Signal;
 pub use packets::{Level, connect, ping, publish, subscribe};
 pub use peers::{DebianTool, paho_python, peer_program, skip};
-pub use programs::Program;
+pub use programs::{Program, disk_library};
 pub use tool::{Outcome, Running, Tool};
 pub use wire::{Packet, Wire, bytes_of_hex, hex_of_bytes};

@@ -57,28 +57,44 @@ impl Program {
     }
 }
 
+/// The disk of `tests/power/disk`, to be put under a program with `LD_PRELOAD`; `MQTT_TESTS_DISK`
+/// names another one.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn disk_library() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || build(&["--package", "mqtt-tests-disk"]).join("libmqtt_tests_disk.so");
+    let named = || env::var_os("MQTT_TESTS_DISK").map(PathBuf::from);
+    BUILT.get_or_init(|| named().unwrap_or_else(build)).clone()
+}
+
 /// The folder of this workspace's programs, built once a test process.
 ///
 /// `cargo test` builds the programs of a package only for tests of that package, so the tests of
 /// this one have to ask. When nothing has changed that takes a fraction of a second.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let place = Place::of_this_test();
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
-        let output = Command::new(cargo)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--quiet", "--workspace", "--bins"])
-            .args(&place.arguments)
-            .output()
-            .expect("cargo starts");
-        assert!(
-            output.status.success(),
-            "the programs under test do not build:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        place.folder
-    })
+    BUILT.get_or_init(|| build(&["--workspace", "--bins"]))
+}
+
+/// Builds these as the running test was built; the folder where they are then.
+fn build(what: &[&str]) -> PathBuf {
+    let place = Place::of_this_test();
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
+    let output = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--quiet"])
+        .args(what)
+        .args(&place.arguments)
+        .output()
+        .expect("cargo starts");
+    assert!(
+        output.status.success(),
+        "what is under test does not build:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    place.folder
 }
 
 /// Where cargo puts programs, read off the place of the running test.

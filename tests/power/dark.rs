@@ -1,0 +1,85 @@
+//! The disk that a test commands, as tests see it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use mqtt_tests::{Broker, Setup, disk_library};
+
+/// Where the store lies that the disk watches, in a broker's folder.
+pub(crate) const WATCHED: &str = "disk";
+
+/// What is ordered of a disk, as variables of the broker's environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk(Vec<(String, OsString)>);
+
+impl Disk {
+    /// One that does what disks do, and draws what it draws from this seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        let library = disk_library().into_os_string();
+        Self(vec![
+            ("LD_PRELOAD".to_owned(), library),
+            (
+                "MQTT_DISK_FOLDER".to_owned(),
+                format!("{{folder}}/{WATCHED}").into(),
+            ),
+            ("MQTT_DISK_ATTIC".to_owned(), "{folder}/attic".into()),
+        ])
+        .with("MQTT_DISK_SEED", seed.to_string())
+    }
+
+    fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The power is cut in the `number`-th call that changes a file whose name ends like this.
+    pub(crate) fn cut(self, number: u64, name: &str) -> Self {
+        let order = format!("{number} {name}");
+        self.with("MQTT_DISK_CUT", order.trim_end())
+    }
+
+    /// Calls count for cuts and failures from [`count_from_now`] on.
+    pub(crate) fn counting_later(self) -> Self {
+        self.with("MQTT_DISK_FROM", "{folder}/from")
+    }
+
+    /// It notes each call.
+    pub(crate) fn traced(self) -> Self {
+        self.with("MQTT_DISK_TRACE", "{folder}/trace")
+    }
+
+    /// Syncs do nothing.
+    pub(crate) fn lying(self) -> Self {
+        self.with("MQTT_DISK_LIES", "1")
+    }
+
+    /// The variables for a broker that runs on it.
+    pub(crate) fn variables(self) -> Vec<(String, OsString)> {
+        self.0
+    }
+}
+
+/// See [`Disk::counting_later`].
+pub(crate) fn count_from_now(broker: &Broker) {
+    fs::write(broker.path("from"), "").expect("a temporary file takes text");
+}
+
+/// A broker that does not run yet but has a port and a folder with a place for a disk.
+pub(crate) fn ended_broker() -> Broker {
+    let plain = "listener {port} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n";
+    let mut broker = Setup::new().config(plain).start();
+    for folder in [WATCHED, "attic"] {
+        fs::create_dir(broker.path(folder)).expect("a folder for temporary files");
+    }
+    broker.kill();
+    broker
+}
+
+/// What the disk has noted since the last time.
+pub(crate) fn take_trace(broker: &Broker) -> Vec<String> {
+    let path: PathBuf = broker.path("trace");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    let _ = fs::remove_file(path);
+    text.lines().map(ToOwned::to_owned).collect()
+}

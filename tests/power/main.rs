@@ -1,0 +1,28 @@
+//! What is acknowledged survives the loss of power and a disk that fails: the real broker on a disk
+//! that a test commands (`disk/`, put under it with `LD_PRELOAD`).
+//!
+//! `MQTT_POWER_CUTS` and `MQTT_POWER_SEED` make the loop longer and repeat its draws.
+
+#[path = "../crash/actor.rs"]
+mod actor;
+mod bite;
+#[path = "../crash/changer.rs"]
+mod changer;
+#[path = "../crash/check.rs"]
+mod check;
+mod cut_loop;
+mod dark;
+#[path = "../crash/publisher.rs"]
+mod publisher;
+#[path = "../crash/reuse.rs"]
+mod reuse;
+#[path = "../crash/rng.rs"]
+mod rng;
+#[path = "../crash/storm.rs"]
+mod storm;
+#[path = "../crash/subscriber.rs"]
+mod subscriber;
+#[path = "../crash/watcher.rs"]
+mod watcher;
+#[path = "../crash/world.rs"]
+mod world;
