@@ -27,9 +27,10 @@ use crate::observe::sensitive_file::symlinks_are_allowed;
 use crate::observe::{Level, Log, LogFileError, LogSettings, SysTopics, describe};
 use crate::runtime::{
     Clock, ListenError, Listeners, Observer as _, Runtime, RuntimeConfig, RuntimeEvent,
-    ThreadFailure,
 };
 use crate::store::Recovered;
+
+pub use crate::runtime::ThreadFailure;
 
 /// Passwords that may wait to be verified; who comes later is told to try again.
 const VERDICTS_WAITING_MAX: usize = 10_000;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::args::{self, Args, Command};
-use crate::broker::{Broker, StartError};
+use crate::broker::{Broker, StartError, ThreadFailure};
 use crate::config::{self, Config, Disk, Loaded, Notice};
 use crate::control::{
     PidFile, Plan, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise,
@@ -119,7 +119,7 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         );
         tell_manager(tell_ready(), log);
         let ended = heed(&mut signals, &mut broker, log).await;
-        let stopped = broker.stop().await.map_err(|_| Failure::Thread);
+        let stopped = broker.stop().await.map_err(Failure::Thread);
         log.tell(
             Level::Information,
             format_args!("{NAME} version {VERSION} terminating"),
@@ -147,7 +147,7 @@ async fn heed(signals: &mut Signals, broker: &mut Broker, log: &Log) -> Result<(
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            _ = broker.failed() => return Err(Failure::Thread),
+            failure = broker.failed() => return Err(Failure::Thread(failure)),
             () = watchdog.due() => {
                 tell_manager(watchdog.calm(), log);
                 continue;
@@ -268,9 +268,9 @@ enum Failure {
     PidFile(PathBuf, io::Error),
     #[error(transparent)]
     Start(#[from] StartError),
-    /// An observer has said which and why.
-    #[error("Error: A thread of the broker failed, so it ends.")]
-    Thread,
+    /// An observer has said so when it happened; people look at the last line.
+    #[error("Error: The broker ends, since {0}.")]
+    Thread(ThreadFailure),
 }
 
 impl Failure {
@@ -280,7 +280,7 @@ impl Failure {
             Self::Umask(_) => 3,
             Self::PidFile(..) => 14,
             Self::Start(StartError::PasswordFile(failure)) => failure.exit_code(),
-            Self::Daemon(_) | Self::Start(_) | Self::Thread => 1,
+            Self::Daemon(_) | Self::Start(_) | Self::Thread(_) => 1,
         }
     }
 

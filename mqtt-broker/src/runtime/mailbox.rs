@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
+use mqtt_codec::ReasonCode;
 
 use super::sockets::Arrival;
 use crate::engine::ids::{ConnectionId, SHARDS_MAX, ShardId};
@@ -43,8 +44,8 @@ pub(super) enum Mail {
     Verdict(ConnectionId, Verdict),
     /// New settings.
     Settings(Arc<Settings>),
-    /// Say goodbye and end.
-    Stop,
+    /// Say goodbye, with this reason, and end.
+    Stop(ReasonCode),
 }
 
 impl Mail {

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::JoinHandle;
 
 use mio::{Poll, Token, Waker};
+use mqtt_codec::ReasonCode;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
@@ -90,6 +91,8 @@ pub struct Runtime {
     crew: Crew,
     store: Option<(Store, JoinHandle<()>)>,
     failures: mpsc::Receiver<ThreadFailure>,
+    /// The first failure that was told.
+    failure: Option<ThreadFailure>,
     next_link: AtomicU16,
 }
 
@@ -165,6 +168,7 @@ impl Runtime {
             crew,
             store,
             failures,
+            failure: None,
             next_link,
         })
     }
@@ -215,21 +219,31 @@ impl Runtime {
 
     /// Waits until a thread fails. The broker has to end then; an observer has been told why.
     pub async fn failed(&mut self) -> ThreadFailure {
-        self.failures.recv().await.unwrap_or_else(|| ThreadFailure {
+        let failure = self.failures.recv().await;
+        let failure = failure.unwrap_or_else(|| ThreadFailure {
             thread: "runtime".to_owned(),
             reason: "all threads ended".to_owned(),
-        })
+        });
+        self.failure.get_or_insert(failure).clone()
     }
 
     /// Accepts nothing more, says goodbye to all clients, publishes what wills there are, and joins
-    /// the threads. It blocks for some seconds at most.
+    /// the threads. It blocks for some seconds at most. Clients of 5.0 hear that the server shuts
+    /// down, or after a failure that it is unavailable.
     ///
     /// # Errors
     /// If a thread failed, now or before.
     pub fn stop(mut self) -> Result<(), ThreadFailure> {
         self.oracle.stop();
+        if self.failure.is_none() {
+            self.failure = self.failures.try_recv().ok();
+        }
+        let reason = match self.failure {
+            None => ReasonCode::ServerShuttingDown,
+            Some(_) => ReasonCode::ServerUnavailable,
+        };
         // A shard that cannot be woken has failed, and `failures` says so.
-        let told = self.tell_all(|| Mail::Stop);
+        let told = self.tell_all(|| Mail::Stop(reason));
         let Self {
             crew,
             oracle,
@@ -248,7 +262,8 @@ impl Runtime {
                 let _ = thread.join();
             }
         }
-        self.failures.try_recv().map_or(Ok(()), Err)
+        let failure = self.failure.or_else(|| self.failures.try_recv().ok());
+        failure.map_or(Ok(()), Err)
     }
 
     fn tell_all(&self, mail: impl Fn() -> Mail) -> io::Result<()> {
@@ -310,7 +325,7 @@ fn spawn_shards(
             Ok(thread) => crew.push(thread),
             Err(error) => {
                 for shard in shards {
-                    post.send(shard, Mail::Stop)?;
+                    post.send(shard, Mail::Stop(ReasonCode::ServerUnavailable))?;
                 }
                 return Err(error);
             }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::Events;
+use mqtt_codec::ReasonCode;
 use mqtt_session::time::Instant;
 
 use super::accept::{Accepted, Acceptor};
@@ -271,13 +272,14 @@ impl Turn {
     }
 
     /// Says goodbye to all. What comes after this finds the door shut.
-    fn stop(&mut self) {
+    fn stop(&mut self, reason: ReasonCode) {
         if self.stopped.is_some() {
             return;
         }
         self.stopped = Some(self.sink.now.instant);
         self.acceptor.close();
-        self.shard.handle_stop(self.sink.now, &mut self.sink);
+        self.shard
+            .handle_stop(self.sink.now, reason, &mut self.sink);
         let all: Vec<ConnectionId> = self.sink.sockets.ids().collect();
         for id in all {
             self.sink.close(id);

@@ -238,13 +238,12 @@ impl Shard {
         self.uncounted = true;
     }
 
-    /// The broker stops: wills are published, 5.0 clients are told, all connections end.
-    pub fn handle_stop<S: Sink>(&mut self, now: Now, sink: &mut S) {
+    /// The broker stops: wills are published, 5.0 clients are told why, all connections end.
+    pub fn handle_stop<S: Sink>(&mut self, now: Now, reason: ReasonCode, sink: &mut S) {
         let all: Vec<Place> = self.connections.iter().map(|(place, _)| place).collect();
         for (index, generation) in all {
             let connection = ConnectionId { index, generation };
-            let reason = Some(ReasonCode::ServerShuttingDown);
-            self.close(now, connection, Cause::ShuttingDown, reason, sink);
+            self.close(now, connection, Cause::ShuttingDown, Some(reason), sink);
         }
         self.publish_pending_wills(now, sink);
     }

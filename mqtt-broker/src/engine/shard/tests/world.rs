@@ -493,7 +493,7 @@ impl World {
 
     pub(super) fn stop(&mut self) {
         for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
-            shard.handle_stop(self.now, sink);
+            shard.handle_stop(self.now, ReasonCode::ServerShuttingDown, sink);
         }
         self.settle();
     }
