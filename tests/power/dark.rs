@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
 
 use mqtt_tests::{Broker, Setup, disk_library};
 
@@ -49,6 +48,11 @@ impl Disk {
         self.with("MQTT_DISK_TRACE", "{folder}/trace")
     }
 
+    /// A call fails: `sync 3 EIO`, `write 5 ENOSPC`, `write 5+ short`.
+    pub(crate) fn failing(self, order: &str) -> Self {
+        self.with("MQTT_DISK_FAIL", order)
+    }
+
     /// Syncs do nothing.
     pub(crate) fn lying(self) -> Self {
         self.with("MQTT_DISK_LIES", "1")
@@ -78,8 +82,9 @@ pub(crate) fn ended_broker() -> Broker {
 
 /// What the disk has noted since the last time.
 pub(crate) fn take_trace(broker: &Broker) -> Vec<String> {
-    let path: PathBuf = broker.path("trace");
+    let path = broker.path("trace");
     let text = fs::read_to_string(&path).unwrap_or_default();
-    let _ = fs::remove_file(path);
+    // The disk has it open and appends to it.
+    fs::write(path, "").expect("a temporary file can be emptied");
     text.lines().map(ToOwned::to_owned).collect()
 }

@@ -12,6 +12,7 @@ mod changer;
 mod check;
 mod cut_loop;
 mod dark;
+mod faults;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 #[path = "../crash/reuse.rs"]

@@ -1,0 +1,199 @@
+//! A disk that fails: no acknowledgement after it, an end that says why, and a restart with everything
+//! that was acknowledged.
+//!
+//! `MQTT_POWER_FAULTS` says how many of the calls are made to fail, each in a run of its own; all are fewer than 100.
+
+use mqtt_tests::{Broker, Level, Packet, Signal, Wire, connect, publish, subscribe, wait_until};
+
+use crate::dark::{Disk, WATCHED, count_from_now, ended_broker, take_trace};
+use crate::rng::number_from;
+
+/// Messages before and after everything is brought into the one file.
+const MESSAGES: u8 = 4;
+/// More syncs, and more writes, than a run makes.
+const SYNCS: u64 = 16;
+const WRITES: u64 = 90;
+const FAULTS: u64 = 14;
+/// Server unavailable, as it leaves in DISCONNECT.
+const UNAVAILABLE: u8 = 0x88;
+
+fn config() -> String {
+    format!(
+        "listener {{port}} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n\
+         persistence true\npersistence_location {{folder}}/{WATCHED}/store\nsys_interval 0\n"
+    )
+}
+
+/// CONNECT of 3.1.1 with a session that stays.
+const KEEPER: &[u8] = b"\x10\x12\x00\x04MQTT\x04\x00\x00\x3c\x00\x06keeper";
+const DISCONNECT: &[u8] = b"\xe0\x00";
+
+/// A broker with a session that wants `jobs/#` and is away, on a disk that fails from now on.
+fn failing_broker(seed: u64, order: &str) -> Broker {
+    let mut broker = ended_broker();
+    broker.start_again(&config());
+    let mut session = Wire::greeted(&broker, KEEPER);
+    session.send(&subscribe(1, "jobs/#", 1));
+    session.packets_until(9);
+    session.send(DISCONNECT);
+    session.expect_closed();
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.wait_for_exit(), Some(0));
+    let disk = Disk::new(seed).counting_later().traced().failing(order);
+    broker.set_variables(disk.variables());
+    broker.start_again(&config());
+    let _ = take_trace(&broker);
+    count_from_now(&broker);
+    broker
+}
+
+/// What was seen of a broker whose disk fails, up to its end.
+struct Seen {
+    /// Messages that were acknowledged.
+    acked: Vec<u8>,
+    /// What a client of 5.0 that only watches was told.
+    last_words: Vec<Packet>,
+    exit_code: Option<i32>,
+    log: String,
+    trace: Vec<String>,
+    /// What the session finds after a restart on a disk that works.
+    found: Vec<u8>,
+}
+
+/// Publishes, saves, publishes, until the broker has ended; or ends it.
+fn run(seed: u64, order: &str) -> Seen {
+    let mut broker = failing_broker(seed, order);
+    let mut watcher = Wire::greeted(&broker, &connect(Level::V5, "watcher"));
+    let mut publisher = Wire::greeted(&broker, &connect(Level::V4, "publisher"));
+    let mut acked = Vec::new();
+    for number in 0..2 * MESSAGES {
+        if number == MESSAGES {
+            broker.signal(Signal::SIGUSR1);
+        }
+        publisher.send(&publish("jobs/1", &[number], Some(u16::from(number) + 1)));
+        let Some(answer) = publisher.packet() else {
+            break;
+        };
+        assert!(answer.is_type(4), "{order}: {answer:02x?}");
+        acked.push(number);
+    }
+    if acked.len() == usize::from(2 * MESSAGES) && broker.ended().is_none() {
+        broker.signal(Signal::SIGTERM);
+    }
+    let last_words = watcher.rest();
+    let status = wait_until("the broker ends", || broker.ended());
+    Seen {
+        acked,
+        last_words,
+        exit_code: status.code(),
+        log: broker.log(),
+        trace: take_trace(&broker),
+        found: found(&mut broker),
+    }
+}
+
+fn found(broker: &mut Broker) -> Vec<u8> {
+    broker.set_variables(Vec::new());
+    broker.start_again(&config());
+    let mut session = Wire::greeted(broker, KEEPER);
+    session.send(&mqtt_tests::ping());
+    // What is owed follows CONNACK at once.
+    let packets = session.packets_until(13);
+    let messages = packets.iter().filter(|packet| packet.is_type(3));
+    messages
+        .filter_map(|message| message.body.last().copied())
+        .collect()
+}
+
+impl Seen {
+    /// The call that failed, with its file.
+    fn failed(&self) -> Option<&str> {
+        let mut failed = self
+            .trace
+            .iter()
+            .filter_map(|line| line.split_once(" errno "));
+        failed.next().map(|(call, _)| call)
+    }
+
+    /// What has to be true however the disk failed.
+    fn assert_kept(&self, order: &str) {
+        let Self { acked, found, .. } = self;
+        let lost: Vec<_> = acked.iter().filter(|n| !found.contains(n)).collect();
+        assert!(
+            lost.is_empty(),
+            "{order}: {lost:?} lost of {acked:?}, found {found:?}"
+        );
+    }
+
+    /// What has to be true after a failure for which there is no help.
+    fn assert_ended(&self, order: &str) {
+        let Self { log, trace, .. } = self;
+        assert_eq!(self.exit_code, Some(1), "{order}: {trace:#?}\n{log}");
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("store cannot be written"), "{order}:\n{log}");
+        if self.acked.len() < usize::from(2 * MESSAGES) {
+            let said = self.last_words.first().and_then(|packet| packet.byte(0));
+            assert_eq!(said, Some(UNAVAILABLE), "{order}: {:02x?}", self.last_words);
+        }
+    }
+}
+
+/// Some of the calls, in turn.
+fn some(all: u64) -> impl Iterator<Item = u64> {
+    let step = all.div_ceil(number_from("MQTT_POWER_FAULTS", || FAULTS));
+    (1..=all).step_by(usize::try_from(step).expect("a small number"))
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_and_the_broker_ends() {
+    let mut hits = 0;
+    for number in some(SYNCS) {
+        let order = format!("sync {number} EIO");
+        let seen = run(number, &order);
+        seen.assert_kept(&order);
+        match seen.failed() {
+            // SQLite goes on when a folder cannot be synced: its names are older than the start.
+            Some("sync store") => {}
+            Some(_) => {
+                seen.assert_ended(&order);
+                hits += 1;
+            }
+            None => assert_eq!(seen.exit_code, Some(0), "{order}"),
+        }
+    }
+    assert!(hits > 4, "{hits} syncs failed");
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_and_the_broker_ends() {
+    let mut hits = 0;
+    for number in some(WRITES) {
+        let order = format!("write {number} EIO");
+        let seen = run(number, &order);
+        seen.assert_kept(&order);
+        if seen.failed().is_some() {
+            seen.assert_ended(&order);
+            hits += 1;
+        }
+    }
+    assert!(hits > 4, "{hits} writes failed");
+}
+
+#[test]
+fn a_write_that_takes_a_part_is_gone_on_with() {
+    for number in some(WRITES).step_by(3) {
+        let order = format!("write {number}+ short");
+        let seen = run(number, &order);
+        seen.assert_kept(&order);
+        assert_eq!(seen.acked.len(), usize::from(2 * MESSAGES), "{order}");
+        assert_eq!(seen.exit_code, Some(0), "{order}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_before_the_disk_was_full_is_kept() {
+    for number in some(WRITES) {
+        let order = format!("write {number}+ ENOSPC");
+        run(number, &order).assert_kept(&order);
+    }
+}
