@@ -15,6 +15,8 @@ use crate::engine::store_op::{Receipt, SavedWill, SessionNo};
 const RETAIN: u8 = 1 << 2;
 const AWAY: u8 = 1 << 3;
 const EXTRA: u8 = 1 << 4;
+/// Through a shared subscription; the index `q_memory` looks at this bit.
+pub(super) const GROUP: u8 = 1 << 5;
 
 /// A blob that is not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +72,15 @@ pub fn flags(receipt: &Receipt) -> u8 {
         | flag(receipt.retain, RETAIN)
         | flag(receipt.away, AWAY)
         | flag(receipt.extra.is_some(), EXTRA)
+        | flag(is_shared(receipt), GROUP)
+}
+
+fn is_shared(receipt: &Receipt) -> bool {
+    let group = receipt
+        .extra
+        .as_ref()
+        .and_then(|extra| extra.group.as_ref());
+    group.is_some()
 }
 
 /// Subscription identifiers and group of a delivery that has any.

@@ -9,14 +9,12 @@ use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
 use super::blob;
-use super::hot::{Cold, Hot, Settled};
+use super::hot::Hot;
 use super::ledger::Effect;
 use super::schema::{self, Sync};
-use crate::engine::envelope::Message;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
-    MessageNo, Origin, PublishOp, Receipt, Retain, Row, SavedSubscription, SessionNo, SessionOp,
-    StoreOp,
+    MessageNo, Origin, PublishOp, Retain, Row, SavedSubscription, SessionNo, SessionOp, StoreOp,
 };
 
 /// Statements that are prepared once; more than there are.
@@ -26,9 +24,11 @@ const STATEMENTS: usize = 64;
 #[derive(Debug)]
 pub struct Database {
     pub(super) connection: Connection,
-    hot: Hot,
+    pub(super) hot: Hot,
     /// Deliveries of which only PUBCOMP is awaited, by packet id.
     pub(super) released: HashMap<SessionNo, HashMap<PacketId, MessageNo>>,
+    /// Sessions that ended and still have rows.
+    pub(super) gone: Vec<SessionNo>,
 }
 
 impl Database {
@@ -47,6 +47,7 @@ impl Database {
             connection,
             hot: Hot::default(),
             released: HashMap::new(),
+            gone: Vec::new(),
         })
     }
 
@@ -72,7 +73,9 @@ impl Database {
         }
         for number in self.hot.unwritten() {
             if let Some((message, receipts)) = self.hot.write_down(number) {
-                self.insert_message(number, &message, 0, Some(receipts))?;
+                let block = blob::write_message(&message);
+                let insert = "INSERT INTO hot(m, r, b) VALUES(?1, ?2, ?3)";
+                self.run(insert, params![key(number), receipts, block])?;
             }
         }
         if self.connection.is_autocommit() {
@@ -90,7 +93,7 @@ impl Database {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
-    fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {
+    pub(super) fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {
         if self.connection.is_autocommit() {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
         }
@@ -216,135 +219,6 @@ impl Database {
         self.run(replace, values).map(drop)
     }
 
-    /// A message with its receivers. Those who are connected and will answer soon stand in its own
-    /// row; QoS 2 has states, and needs a row for each.
-    fn insert(&mut self, row: Row) -> rusqlite::Result<()> {
-        let Row {
-            number,
-            message,
-            receivers,
-        } = row;
-        let (queued, inline): (Vec<Receipt>, Vec<Receipt>) = receivers
-            .into_iter()
-            .partition(|receipt| receipt.away || receipt.qos != mqtt_codec::QoS::AtLeastOnce);
-        if queued.is_empty() {
-            self.hot.add(number, inline, message, false);
-            return Ok(());
-        }
-        let receipts = (!inline.is_empty()).then(|| blob::write_receipts(inline.iter()));
-        self.insert_message(number, &message, queued.len(), receipts)?;
-        for receipt in &queued {
-            self.queue(number, receipt)?;
-        }
-        if !inline.is_empty() {
-            self.hot.add(number, inline, message, true);
-        }
-        Ok(())
-    }
-
-    fn insert_message(
-        &self,
-        number: MessageNo,
-        message: &Message,
-        rows: usize,
-        receipts: Option<Vec<u8>>,
-    ) -> rusqlite::Result<()> {
-        let block = blob::write_message(message);
-        let insert = "INSERT INTO msg(m, c, r, b) VALUES(?1, ?2, ?3, ?4)";
-        let values = params![key(number), count(rows), receipts, block];
-        self.run(insert, values).map(drop)
-    }
-
-    fn queue(&self, number: MessageNo, receipt: &Receipt) -> rusqlite::Result<()> {
-        let mut extra = Vec::new();
-        blob::write_extra(receipt.extra.as_deref(), &mut extra);
-        let values = params![
-            receipt.session.0.get(),
-            key(number),
-            blob::flags(receipt),
-            receipt.packet_id.map(PacketId::get),
-            receipt.extra.is_some().then_some(extra)
-        ];
-        let insert = "INSERT INTO q(s, m, f, p, d, x) VALUES(?1, ?2, ?3, ?4, 0, ?5)";
-        self.run(insert, values).map(drop)
-    }
-
-    /// The receivers of a message that have not settled it get rows.
-    fn spill(&mut self, number: MessageNo) -> rusqlite::Result<()> {
-        let Cold {
-            receivers,
-            unwritten,
-        } = self.hot.take(number);
-        for receipt in &receivers {
-            self.queue(number, receipt)?;
-        }
-        if let Some(message) = unwritten {
-            return self.insert_message(number, &message, receivers.len(), None);
-        }
-        let values = params![key(number), count(receivers.len())];
-        self.run("UPDATE msg SET c = c + ?2, r = NULL WHERE m = ?1", values)
-            .map(drop)
-    }
-
-    /// A session is done with a message.
-    fn settle(&mut self, session: SessionNo, number: MessageNo) -> rusqlite::Result<()> {
-        match self.hot.settle(session, number) {
-            Settled::Nothing => Ok(()),
-            Settled::Row => {
-                let gone = self.run("DELETE FROM msg WHERE m = ?1 AND c = 0", [key(number)])?;
-                if gone == 0 {
-                    self.run("UPDATE msg SET r = NULL WHERE m = ?1", [key(number)])?;
-                }
-                Ok(())
-            }
-            Settled::Unknown => {
-                let values = params![session.0.get(), key(number)];
-                let gone = self.run("DELETE FROM q WHERE s = ?1 AND m = ?2", values)?;
-                if gone > 0 {
-                    self.unref(number)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// One row less needs a message.
-    fn unref(&self, number: MessageNo) -> rusqlite::Result<()> {
-        let last = "DELETE FROM msg WHERE m = ?1 AND c = 1 AND r IS NULL";
-        if self.run(last, [key(number)])? == 0 {
-            self.run("UPDATE msg SET c = c - 1 WHERE m = ?1", [key(number)])?;
-        }
-        Ok(())
-    }
-
-    fn release(
-        &mut self,
-        session: SessionNo,
-        number: MessageNo,
-        packet_id: PacketId,
-    ) -> rusqlite::Result<()> {
-        let values = params![session.0.get(), key(number)];
-        let released = self.run(
-            "UPDATE q SET d = 1 WHERE s = ?1 AND m = ?2 AND d = 0",
-            values,
-        )?;
-        if released > 0 {
-            let released = self.released.entry(session).or_default();
-            released.insert(packet_id, number);
-            self.unref(number)?;
-        }
-        Ok(())
-    }
-
-    fn complete(&mut self, session: SessionNo, packet_id: PacketId) -> rusqlite::Result<()> {
-        let released = self.released.get_mut(&session);
-        if let Some(number) = released.and_then(|released| released.remove(&packet_id)) {
-            let values = params![session.0.get(), key(number)];
-            self.run("DELETE FROM q WHERE s = ?1 AND m = ?2 AND d = 1", values)?;
-        }
-        Ok(())
-    }
-
     fn session(&mut self, op: &SessionOp) -> rusqlite::Result<()> {
         let number = op.session.0.get();
         let expiry = blob::expiry_to_millis(op.expiry);
@@ -369,26 +243,6 @@ impl Database {
             .map(drop)
     }
 
-    fn end(&mut self, session: SessionNo) -> rusqlite::Result<()> {
-        for number in self.hot.of(session) {
-            self.settle(session, number)?;
-        }
-        let waiting: Vec<i64> = self
-            .connection
-            .prepare_cached("SELECT m FROM q WHERE s = ?1 AND d = 0")?
-            .query_map([session.0.get()], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for number in waiting.into_iter().filter_map(super::number) {
-            self.unref(number)?;
-        }
-        self.released.remove(&session);
-        for table in ["q", "held", "sub", "will", "sess"] {
-            let delete = format!("DELETE FROM {table} WHERE s = ?1");
-            self.run(&delete, [session.0.get()])?;
-        }
-        Ok(())
-    }
-
     fn retain(&self, retain: &Retain) -> rusqlite::Result<()> {
         let view = retain.message.view();
         let blob = (!view.payload.is_empty()).then(|| blob::write_message(&retain.message));
@@ -403,14 +257,10 @@ impl Database {
 }
 
 /// SQLite's integers have a sign; numbers and times do not reach it in a thousand years.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-fn key(number: MessageNo) -> i64 {
+pub(super) fn key(number: MessageNo) -> i64 {
     signed(number.0.get())
 }

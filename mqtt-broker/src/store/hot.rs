@@ -27,6 +27,7 @@ pub(super) struct Hot {
 struct HotMessage {
     receivers: Vec<Receipt>,
     bytes: usize,
+    payload_bytes: usize,
     /// The message, while it has no row.
     unwritten: Option<Message>,
 }
@@ -45,32 +46,26 @@ pub(super) enum Settled {
 /// A message that was taken out, with the receivers that had not settled it.
 pub(super) struct Cold {
     pub(super) receivers: Vec<Receipt>,
+    pub(super) payload_bytes: usize,
     /// The message, if it has no row.
     pub(super) unwritten: Option<Message>,
 }
 
 impl Hot {
-    /// A message with its receivers; `written` if it has a row.
-    pub(super) fn add(
-        &mut self,
-        number: MessageNo,
-        receivers: Vec<Receipt>,
-        message: Message,
-        written: bool,
-    ) {
+    /// A message with its receivers. It gets its row with the next commit.
+    pub(super) fn add(&mut self, number: MessageNo, receivers: Vec<Receipt>, message: Message) {
         let bytes = message.bytes().len();
         for receipt in &receivers {
             let numbers = self.by_session.entry(receipt.session).or_default();
             numbers.insert(number);
         }
         self.bytes += bytes;
-        if !written {
-            self.unwritten.push(number);
-        }
+        self.unwritten.push(number);
         let message = HotMessage {
             receivers,
             bytes,
-            unwritten: (!written).then_some(message),
+            payload_bytes: message.payload_len(),
+            unwritten: Some(message),
         };
         self.messages.insert(number, message);
     }
@@ -87,7 +82,7 @@ impl Hot {
         message.receivers.swap_remove(place);
         let last = message.receivers.is_empty();
         self.forget(session, number);
-        match last.then(|| self.take(number)) {
+        match last.then(|| self.take(number)).flatten() {
             Some(Cold {
                 unwritten: None, ..
             }) => Settled::Row,
@@ -115,21 +110,17 @@ impl Hot {
     }
 
     /// Takes a message out.
-    pub(super) fn take(&mut self, number: MessageNo) -> Cold {
-        let Some(message) = self.messages.remove(&number) else {
-            return Cold {
-                receivers: Vec::new(),
-                unwritten: None,
-            };
-        };
+    pub(super) fn take(&mut self, number: MessageNo) -> Option<Cold> {
+        let message = self.messages.remove(&number)?;
         self.bytes -= message.bytes;
         for receipt in &message.receivers {
             self.forget(receipt.session, number);
         }
-        Cold {
+        Some(Cold {
             receivers: message.receivers,
+            payload_bytes: message.payload_bytes,
             unwritten: message.unwritten,
-        }
+        })
     }
 
     /// The oldest message, if there are too many of them.

@@ -9,6 +9,7 @@ use rusqlite::params;
 
 use super::blob::{self, Damaged};
 use super::database::Database;
+use super::deliveries::count;
 use super::schema::integer;
 use super::{StoreError, number};
 use crate::engine::envelope::Message;
@@ -31,12 +32,6 @@ pub struct Recovered {
     pub messages: u64,
 }
 
-/// Counts the receivers of each message anew. One pass over all rows: they are ordered by session, so
-/// that to count them message by message would be a pass for each.
-const COUNT: &str = "UPDATE msg SET c = counted.n
-    FROM (SELECT m, count(*) AS n FROM q WHERE d = 0 GROUP BY m) AS counted
-    WHERE counted.m = msg.m AND counted.n <> msg.c";
-
 type Sessions = BTreeMap<SessionNo, SavedSession>;
 
 impl Database {
@@ -48,8 +43,8 @@ impl Database {
     pub fn load(&mut self, now: UnixTime) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.gone = self.load_gone()?;
         self.spill_all(&mut recovered)?;
-        self.drop_dangling()?;
         let mut sessions = self.load_sessions(&mut recovered)?;
         self.load_subscriptions(&mut sessions, &mut recovered)?;
         self.load_held(&mut sessions, &mut recovered)?;
@@ -59,7 +54,9 @@ impl Database {
         let last_message = last(
             "SELECT max(ifnull((SELECT max(m) FROM msg), 0), ifnull((SELECT max(m) FROM q), 0))",
         )?;
-        let last_session = last("SELECT ifnull(max(s), 0) FROM sess")?;
+        let last_session = last(
+            "SELECT max(ifnull((SELECT max(s) FROM sess), 0), ifnull((SELECT max(s) FROM gone), 0))",
+        )?;
         let last_version = last("SELECT ifnull(max(v), 0) FROM ret")?;
         self.connection
             .execute_batch("DELETE FROM ret WHERE b IS NULL; COMMIT")?;
@@ -72,52 +69,51 @@ impl Database {
         Ok(recovered)
     }
 
-    fn spill_all(&mut self, recovered: &mut Recovered) -> Result<(), StoreError> {
-        let mut inline = self
-            .connection
-            .prepare("SELECT m, r FROM msg WHERE r IS NOT NULL")?;
-        let mut rows = inline.query([])?;
-        let mut insert = self.connection.prepare(
-            "INSERT OR IGNORE INTO q(s, m, f, p, d, x)
-             SELECT s, ?2, ?3, NULL, 0, ?4 FROM sess WHERE s = ?1",
-        )?;
-        let mut update = self
-            .connection
-            .prepare("UPDATE msg SET r = NULL, c = c + ?2 WHERE m = ?1")?;
-        while let Some(row) = rows.next()? {
-            let number: i64 = row.get(0)?;
-            let blob: Vec<u8> = row.get(1)?;
-            let Ok(receivers) = blob::read_receipts(&blob) else {
-                recovered
-                    .damaged
-                    .push(format!("the receivers of message {number}"));
-                update.execute(params![number, 0])?;
-                continue;
-            };
-            let mut count = 0_i64;
-            for receipt in receivers {
-                let mut extra = Vec::new();
-                blob::write_extra(receipt.extra.as_deref(), &mut extra);
-                let extra = receipt.extra.is_some().then_some(extra);
-                let flags = blob::flags(&receipt);
-                let values = params![receipt.session.0.get(), number, flags, extra];
-                count += i64::from(insert.execute(values)? > 0);
-            }
-            update.execute(params![number, count])?;
-        }
-        Ok(())
+    fn load_gone(&self) -> Result<Vec<SessionNo>, StoreError> {
+        let mut query = self.connection.prepare("SELECT s FROM gone")?;
+        let sessions = query.query_map([], |row| Ok(session_no(row.get(0)?)))?;
+        let sessions: Vec<Option<SessionNo>> = sessions.collect::<rusqlite::Result<_>>()?;
+        Ok(sessions.into_iter().flatten().collect())
     }
 
-    /// What nobody needs any more, which a crash may leave.
-    fn drop_dangling(&self) -> Result<(), StoreError> {
-        self.connection.execute_batch(
-            "DELETE FROM q WHERE s NOT IN (SELECT s FROM sess);
-             DELETE FROM sub WHERE s NOT IN (SELECT s FROM sess);
-             DELETE FROM held WHERE s NOT IN (SELECT s FROM sess);
-             DELETE FROM will WHERE s NOT IN (SELECT s FROM sess);
-             DELETE FROM msg WHERE r IS NULL AND m NOT IN (SELECT m FROM q WHERE d = 0);",
+    /// Nobody is connected: receivers that stand in their message's row get rows of their own.
+    fn spill_all(&self, recovered: &mut Recovered) -> Result<(), StoreError> {
+        let mut query = self.connection.prepare("SELECT m, r, b FROM hot")?;
+        let mut rows = query.query([])?;
+        let mut receiver = self.connection.prepare(
+            "INSERT OR IGNORE INTO q(s, m, f, p, d, x, l)
+             SELECT s, ?2, ?3, NULL, 0, ?4, ?5 FROM sess WHERE s = ?1",
         )?;
-        self.connection.execute_batch(COUNT)?;
+        let mut message = self.connection.prepare(
+            "INSERT INTO msg(m, c, b) VALUES(?1, ?2, ?3)
+             ON CONFLICT(m) DO UPDATE SET c = c + ?2",
+        )?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            let (receipts, body): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+            let receipts = blob::read_receipts(&receipts);
+            let (Ok(receipts), Ok(parsed)) = (receipts, blob::read_message(&body)) else {
+                recovered.damaged.push(format!("message {number}"));
+                continue;
+            };
+            let mut receivers = 0;
+            for receipt in receipts {
+                let mut extra = Vec::new();
+                blob::write_extra(receipt.extra.as_deref(), &mut extra);
+                let values = params![
+                    receipt.session.0.get(),
+                    number,
+                    blob::flags(&receipt),
+                    receipt.extra.is_some().then_some(extra),
+                    count(parsed.payload_len())
+                ];
+                receivers += receiver.execute(values)?;
+            }
+            if receivers > 0 {
+                message.execute(params![number, count(receivers), body])?;
+            }
+        }
+        self.connection.execute_batch("DELETE FROM hot")?;
         Ok(())
     }
 
@@ -285,9 +281,8 @@ impl Database {
         for (session, number) in gone {
             let delete = "DELETE FROM q WHERE s = ?1 AND m = ?2";
             connection.execute(delete, [session, number])?;
-            let delete = "DELETE FROM msg WHERE m = ?1
-                          AND NOT EXISTS(SELECT 1 FROM q WHERE m = ?1 AND d = 0)";
-            connection.execute(delete, [number])?;
+            connection.execute("UPDATE msg SET c = c - 1 WHERE m = ?1", [number])?;
+            connection.execute("DELETE FROM msg WHERE m = ?1 AND c = 0", [number])?;
         }
         recovered.messages = bodies.known.len() as u64;
         Ok(())
@@ -359,44 +354,4 @@ fn receipt(
 fn session_no(value: i64) -> Option<SessionNo> {
     let value = u32::try_from(value).ok()?;
     NonZeroU32::new(value).map(SessionNo)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::store::schema::Sync;
-
-    #[test]
-    fn receivers_are_counted_in_one_pass() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store");
-        let database = open(&path);
-        let sessions = "INSERT INTO q(s, m, f, d) VALUES (1, 1, 0, 0), (2, 1, 0, 0), (2, 2, 0, 0),
-            (3, 2, 0, 1)";
-        let messages = "INSERT INTO msg(m, c, b) VALUES (1, 7, x''), (2, 1, x'')";
-        database.connection.execute_batch(sessions).unwrap();
-        database.connection.execute_batch(messages).unwrap();
-        database.connection.execute_batch(COUNT).unwrap();
-        let count = "SELECT c FROM msg WHERE m = ?1";
-        for (message, expected) in [(1, 2), (2, 1)] {
-            let counted: i64 = database
-                .connection
-                .query_row(count, [message], |row| row.get(0))
-                .unwrap();
-            assert_eq!(counted, expected, "receivers of message {message}");
-        }
-        let plan = format!("EXPLAIN QUERY PLAN {COUNT}");
-        let mut steps = database.connection.prepare(&plan).unwrap();
-        let steps = steps.query_map([], |row| row.get::<_, String>(3)).unwrap();
-        let steps: Vec<String> = steps.map(Result::unwrap).collect();
-        let scans = steps.iter().filter(|step| step.contains("SCAN q"));
-        assert_eq!(scans.count(), 1, "{steps:?}");
-        assert!(!steps.concat().contains("CORRELATED"), "{steps:?}");
-    }
-
-    fn open(path: &Path) -> Database {
-        Database::open(path, Sync::Full).unwrap()
-    }
 }

@@ -7,6 +7,7 @@
 
 pub mod blob;
 pub mod database;
+mod deliveries;
 mod hot;
 pub mod ledger;
 mod load;

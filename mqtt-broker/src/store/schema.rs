@@ -23,12 +23,19 @@ const TABLES: &str = "
     -- messages are still to be sent.
     CREATE TABLE sub(s INTEGER NOT NULL, f TEXT NOT NULL, o INTEGER NOT NULL, i INTEGER NOT NULL,
                      r INTEGER NOT NULL, PRIMARY KEY(s, f)) WITHOUT ROWID;
-    -- A message. c: rows of q that need it; r: receivers that have no row, or NULL.
-    CREATE TABLE msg(m INTEGER PRIMARY KEY, c INTEGER NOT NULL, r BLOB, b BLOB NOT NULL);
-    -- A delivery. f: flags; p: packet id, or NULL; d: 1 once the client took it over; x: identifiers
-    -- and group.
+    -- A message whose receivers all stand in its own row, r: clients that will answer soon. Bounded.
+    CREATE TABLE hot(m INTEGER PRIMARY KEY, r BLOB NOT NULL, b BLOB NOT NULL);
+    -- A message whose receivers have rows of their own. c: rows of q that need it (d = 0).
+    CREATE TABLE msg(m INTEGER PRIMARY KEY, c INTEGER NOT NULL, b BLOB NOT NULL);
+    -- A delivery. f: flags (32: through a shared subscription); p: packet id, or NULL; d: 1 once the
+    -- client took it over; x: identifiers and group; l: bytes of payload.
     CREATE TABLE q(s INTEGER NOT NULL, m INTEGER NOT NULL, f INTEGER NOT NULL, p INTEGER,
-                   d INTEGER NOT NULL, x BLOB, PRIMARY KEY(s, m)) WITHOUT ROWID;
+                   d INTEGER NOT NULL, x BLOB, l INTEGER NOT NULL,
+                   PRIMARY KEY(s, m)) WITHOUT ROWID;
+    -- What a start has to hold in memory; all others are read when their client comes to them.
+    CREATE INDEX q_memory ON q(s, m) WHERE p IS NOT NULL OR d <> 0 OR (f & 32) <> 0;
+    -- A session that ended and still has rows in q: they go bit by bit.
+    CREATE TABLE gone(s INTEGER PRIMARY KEY);
     -- QoS 2 from a client, held until PUBREL.
     CREATE TABLE held(n INTEGER PRIMARY KEY, s INTEGER NOT NULL, p INTEGER NOT NULL,
                       b BLOB NOT NULL, UNIQUE(s, p));

@@ -108,6 +108,16 @@ impl File {
         database.commit().unwrap();
     }
 
+    /// As [`Self::write`], with a commit after each.
+    fn write_apart(&self, effects: impl IntoIterator<Item = Effect>) {
+        let mut database = open(&self.path());
+        database.load(NOW).unwrap();
+        for effect in effects {
+            database.apply(effect).unwrap();
+            database.commit().unwrap();
+        }
+    }
+
     fn load(&self) -> Recovered {
         open(&self.path()).load(NOW).unwrap()
     }
@@ -147,7 +157,7 @@ fn a_message_stays_until_the_last_of_its_receivers_is_done_with_it() {
         Effect::Op(StoreOp::Acked { session, number })
     };
     file.write([1, 2, 3].map(|n| Effect::Op(connect(n))));
-    file.write([
+    file.write_apart([
         publish(7, receivers()),
         acked(1, 7),
         publish(8, receivers()),
@@ -322,4 +332,36 @@ fn a_blob_gives_back_what_was_written_and_no_damage_passes() {
         assert!(blob::read_receipts(&damaged).is_err(), "at {at}");
         assert!(blob::read_receipts(&blob[..at]).is_err(), "cut at {at}");
     }
+}
+
+#[test]
+fn a_session_with_many_messages_ends_bit_by_bit_and_goes_on_ending_after_a_start() {
+    let file = File::new();
+    let away = |of| receipt(of, QoS::AtLeastOnce, true);
+    file.write([1, 2].map(|n| Effect::Op(connect(n))));
+    file.write((1..=2500).map(|n| publish(n, vec![away(1), away(2)])));
+    let end = Effect::Op(StoreOp::End {
+        session: session(2),
+    });
+    file.write([end]);
+    let count = |database: &Database, query| -> i64 {
+        let value = database.connection.query_row(query, [], |row| row.get(0));
+        value.unwrap()
+    };
+    let rows = "SELECT count(*) FROM q WHERE s = 2";
+    let mut database = open(&file.path());
+    let recovered = database.load(NOW).unwrap();
+    // Its number is not given again as long as something bears it.
+    assert_eq!((recovered.sessions.len(), recovered.last_numbers.1), (1, 2));
+    let mut left = vec![count(&database, rows)];
+    while database.is_tidying() {
+        database.tidy().unwrap();
+        database.commit().unwrap();
+        left.push(count(&database, rows));
+    }
+    assert_eq!(left, [1500, 500, 0]);
+    assert_eq!(count(&database, "SELECT count(*) FROM gone"), 0);
+    let needed = "SELECT count(*) FROM msg WHERE c = 1";
+    assert_eq!(count(&database, needed), 2500);
+    assert_eq!(database.load(NOW).unwrap().last_numbers.1, 1);
 }

@@ -145,7 +145,7 @@ impl Store {
                 batches,
                 checkpoint,
                 ending,
-            } = self.take();
+            } = self.take(database.is_tidying());
             if batches.is_empty() && ending {
                 database.commit()?;
                 database.checkpoint()?;
@@ -159,6 +159,7 @@ impl Store {
             while let Some(effect) = ledger.take() {
                 database.apply(effect)?;
             }
+            database.tidy()?;
             database.commit()?;
             if checkpoint {
                 database.checkpoint()?;
@@ -180,10 +181,11 @@ impl Store {
         }
     }
 
-    /// Waits for batches that somebody waits for, or a while for others.
-    fn take(&self) -> Taken {
+    /// Waits for batches that somebody waits for, or a while for others; not while there is work.
+    fn take(&self, working: bool) -> Taken {
         let mut inbox = self.inbox();
-        let calm = |inbox: &mut Inbox| !(inbox.awaited || inbox.checkpoint || inbox.ending);
+        let calm =
+            |inbox: &mut Inbox| !(working || inbox.awaited || inbox.checkpoint || inbox.ending);
         let idle = |inbox: &mut Inbox| calm(inbox) && inbox.batches.is_empty();
         // An idle broker sleeps.
         let waited = self.0.changed.wait_while(inbox, idle);
