@@ -367,7 +367,9 @@ fn take_in(recovered: Recovered, commons: &Commons, log: &Log) -> Vec<SavedSessi
     }
     commons.retained.go_on_after(version);
     let subscriptions: usize = sessions.iter().map(|s| s.subscriptions.len()).sum();
-    let deliveries: usize = sessions.iter().map(|s| s.deliveries.len()).sum();
+    let in_memory: usize = sessions.iter().map(|s| s.deliveries.len()).sum();
+    let waiting: u64 = sessions.iter().map(|s| s.backlog.messages).sum();
+    let deliveries = in_memory as u64 + waiting;
     for text in [
         format!("Restored {messages} base messages"),
         format!("Restored {} retained messages", retained.len()),

@@ -106,14 +106,14 @@ impl Broker {
 
     /// Takes in what a store kept.
     pub(crate) fn restore(&mut self, now: Now, store: &Store) {
-        let (message, session, version) = store.last_numbers();
+        let (message, session, version) = store.disk.last_numbers();
         self.commons.numbers.go_on_after(message, session);
-        for message in store.retained() {
+        for message in store.disk.retained() {
             self.commons.retained.set(&message);
         }
         self.commons.retained.go_on_after(version);
         self.commons.retained.remove_expired(now.unix);
-        for saved in store.sessions() {
+        for saved in store.disk.sessions() {
             for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
                 if shard.is_home_of(&saved.session.client_id) {
                     shard.restore(now, saved.clone(), sink);
@@ -296,7 +296,7 @@ impl Broker {
     }
 
     /// Verdicts, news and what became durable.
-    fn hear(&mut self, s: usize, now: Now, pace: Pace, store: &Store, dice: &mut Dice) {
+    fn hear(&mut self, s: usize, now: Now, pace: Pace, store: &mut Store, dice: &mut Dice) {
         let late = matches!(pace, Pace::Some);
         let asked = std::mem::take(&mut self.sinks[s].questions);
         self.verdicts[s].extend(asked);
@@ -319,6 +319,12 @@ impl Broker {
             self.busy = true;
             self.durable[s] = durable;
             self.shards[s].handle_durable(now, Ticket(durable), &mut self.sinks[s]);
+        }
+        while !(late && dice.chance(50))
+            && let Some(page) = store.next_page(s)
+        {
+            self.busy = true;
+            self.shards[s].handle_page(now, page, &mut self.sinks[s]);
         }
     }
 

@@ -24,6 +24,7 @@ mod plan;
 mod sent;
 mod sockets;
 mod store;
+mod tables;
 mod topics;
 mod trace;
 mod world;

@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) mails_max: usize,
     /// In so many of a hundred steps something breaks.
     pub(crate) trouble: usize,
+    /// Messages of a queue that are in memory while others are only in the store, and their bytes.
+    pub(crate) page: (u32, u64),
 }
 
 /// How long a client's session is to last.
@@ -134,7 +136,8 @@ impl Plan {
         for qos in &mut group_qos {
             *qos = *dice.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce]);
         }
-        Self {
+        let mut plan = Self {
+            page: (100, 64 * 1024),
             members,
             group_qos,
             shards,
@@ -150,7 +153,14 @@ impl Plan {
             pipe_bytes: *dice.pick(&[100, 300, 1500, 8_000, 40_000]),
             mails_max: *dice.pick(&[2, 4, 1_000_000, 1_000_000]),
             trouble: *dice.pick(&[0, 1, 3, 6]),
+        };
+        if plan.durable {
+            plan.page = (
+                *dice.pick(&[1, 1, 2, 3, 5]),
+                *dice.pick(&[1, 200, 64 * 1024]),
+            );
         }
+        plan
     }
 
     /// What the broker is told; with `other_password` it lets nobody in.
@@ -166,6 +176,8 @@ impl Plan {
             max_inflight_messages: self.max_inflight,
             max_queued_messages: self.max_queued,
             max_queued_messages_connected: self.max_queued,
+            page_messages: self.page.0,
+            page_bytes: self.page.1,
             queue_qos0_messages: self.queue_qos0,
             upgrade_outgoing_qos: self.upgrade_qos,
             allow_duplicate_messages: self.duplicates,

@@ -26,6 +26,8 @@ pub(crate) enum Told {
     Expired(usize),
     /// A message was dropped because a queue was full.
     Dropped,
+    /// Messages could not be read from the store.
+    Damaged,
     /// A message did not fit into a packet that its client takes.
     TooLarge,
 }
@@ -218,6 +220,7 @@ impl Sink for ShardSink {
             Event::SessionExpired { client_id } => slot_of(client_id).map(Told::Expired),
             Event::MessagesDropped { .. } => Some(Told::Dropped),
             Event::OutgoingTooLarge { .. } => Some(Told::TooLarge),
+            Event::MessagesDamaged { .. } => Some(Told::Damaged),
             _ => None,
         };
         self.told.extend(told);

@@ -50,6 +50,10 @@ fn what_was_found_once_is_not_found_again() {
             24_400,
             "a SUBACK and a PUBREC overtook answers that waited for the disk",
         ),
+        (
+            9_921,
+            "a page showed a part that took effect early, and what stood before that was skipped",
+        ),
         (36_194, "QoS 0 that had waited was sent again after a crash"),
         (
             282_431,

@@ -50,6 +50,10 @@ pub struct Counts {
     pub crashes: u64,
     /// Sessions found by a restart.
     pub restored: u64,
+    /// Pages of queues that were read.
+    pub pages: u64,
+    /// Messages in them.
+    pub paged: u64,
 }
 
 impl Counts {
@@ -75,6 +79,8 @@ impl Counts {
             (&mut self.sent_away, other.sent_away),
             (&mut self.crashes, other.crashes),
             (&mut self.restored, other.restored),
+            (&mut self.pages, other.pages),
+            (&mut self.paged, other.paged),
         ];
         for (sum, more) in pairs {
             *sum += more;
@@ -116,8 +122,8 @@ impl fmt::Display for Counts {
                 self.expired, self.wills, self.dropping, self.too_large
             ),
             format!(
-                "crashes {}, sessions restored {}",
-                self.crashes, self.restored
+                "crashes {}, sessions restored {}, pages read {} with messages {}",
+                self.crashes, self.restored, self.pages, self.paged
             ),
         ];
         f.write_str(&lines.join("\n"))

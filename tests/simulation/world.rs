@@ -307,6 +307,10 @@ impl World {
                         .fail("a queue without a limit was full".to_owned());
                 }
             }
+            Told::Damaged => {
+                let what = "messages that wait in the store are missing there";
+                self.model.fail(what.to_owned());
+            }
             Told::TooLarge => self.counts.too_large += 1,
         }
     }
@@ -460,7 +464,7 @@ impl World {
         for facts in &mut self.facts {
             facts.connect_read = None;
         }
-        self.counts.restored += self.store.sessions().len() as u64;
+        self.counts.restored += self.store.disk.sessions().len() as u64;
         let clocks = self.clocks();
         self.broker.restore(clocks, &self.store);
     }
@@ -502,6 +506,7 @@ impl World {
         self.counts.seeds = 1;
         self.counts.steps = steps;
         self.counts.wills = self.model.wills.count();
+        (self.counts.pages, self.counts.paged) = self.store.read;
         Outcome {
             counts: self.counts,
             hash: self.trace.hash,

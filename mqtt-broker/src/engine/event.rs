@@ -63,6 +63,13 @@ pub enum Event<'a> {
         /// Whose queue.
         client_id: &'a str,
     },
+    /// Messages that waited in the store for a client could not be read.
+    MessagesDamaged {
+        /// For whom.
+        client_id: &'a str,
+        /// How many.
+        messages: u64,
+    },
     /// A message does not fit into the client's Maximum Packet Size and was dropped for it.
     OutgoingTooLarge {
         /// For whom.

@@ -28,6 +28,11 @@ pub struct Settings {
     pub max_queued_messages_connected: Option<u32>,
     /// Payload bytes waiting for one client.
     pub max_queued_bytes: Option<u64>,
+    /// Messages of a durable session that wait in memory, while more wait in the store: from 1 on. A
+    /// page that is read has as many.
+    pub page_messages: u32,
+    /// Their payload bytes; one message may exceed it.
+    pub page_bytes: u64,
     /// Largest packet taken, fixed header included.
     pub max_packet_size: NonZeroU32,
     /// Largest payload taken.
@@ -109,6 +114,8 @@ impl Default for Settings {
             max_queued_messages: Some(1000),
             max_queued_messages_connected: Some(65_536),
             max_queued_bytes: None,
+            page_messages: 100,
+            page_bytes: 64 * 1024,
             max_packet_size: const { NonZeroU32::new(2_000_000).expect("is not zero") },
             message_size_limit: None,
             max_keepalive: None,

@@ -15,6 +15,7 @@ use mqtt_codec::{PacketId, QoS, SubscriptionOptions};
 use mqtt_session::time::UnixTime;
 
 use super::envelope::Message;
+use super::ids::{SessionAddress, SessionId};
 use super::routing::local::Extra;
 use super::session::SessionExpiry;
 
@@ -87,6 +88,9 @@ pub enum StoreOp {
         /// Which.
         packet_id: PacketId,
     },
+    /// The next messages of a queue of which only a part is in memory are read. The answer comes in as
+    /// `Shard::handle_page`, when all that this shard submitted before took effect.
+    Read(ReadOp),
     /// A client connected: a session is made, or found again. Replaces what was known of it but for
     /// its subscriptions and messages.
     Session(Box<SessionOp>),
@@ -180,7 +184,7 @@ pub struct Receipt {
     pub extra: Option<Arc<Extra>>,
     /// A QoS 2 delivery that is sent as soon as this is kept has its packet id already.
     pub packet_id: Option<PacketId>,
-    /// It waits for a client that is away. Otherwise it may have been sent.
+    /// It waits for a client that is away, or in the store alone. Otherwise it may have been sent.
     pub away: bool,
 }
 
@@ -218,6 +222,79 @@ pub enum Origin {
         /// The message as it was kept for the member.
         number: MessageNo,
     },
+}
+
+/// See [`StoreOp::Read`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOp {
+    /// Who asks.
+    pub reader: SessionAddress,
+    /// Whose queue.
+    pub session: SessionNo,
+    /// The last message that is in memory, if any: those with higher numbers are read.
+    pub after: Option<MessageNo>,
+    /// The last message that is read.
+    pub upto: Option<MessageNo>,
+    /// As many at most.
+    pub messages: u32,
+    /// The page ends once it has so many bytes of payload.
+    pub bytes: u64,
+}
+
+/// What was read of a queue: deliveries that have no packet id and come through no shared
+/// subscription, in the order of their numbers.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Who asked.
+    pub reader: SessionId,
+    /// The messages.
+    pub deliveries: Vec<SavedDelivery>,
+    /// Messages that could not be read; they are removed.
+    pub damaged: Backlog,
+    /// The highest number that was read.
+    pub upto: Option<MessageNo>,
+    /// Nothing comes after it that was asked for.
+    pub last: bool,
+}
+
+/// Messages that wait in the store alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub messages: u64,
+    /// Their payload bytes.
+    pub bytes: u64,
+    /// How many of them are delivered at QoS 0.
+    pub qos_0: u64,
+}
+
+impl Backlog {
+    /// One more.
+    pub fn add(&mut self, payload_bytes: usize, qos: QoS) {
+        self.messages += 1;
+        self.bytes += payload_bytes as u64;
+        self.qos_0 += u64::from(qos == QoS::AtMostOnce);
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+            qos_0: self.qos_0 + other.qos_0,
+        }
+    }
+
+    /// What is left without these.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(other.messages),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            qos_0: self.qos_0.saturating_sub(other.qos_0),
+        }
+    }
 }
 
 /// See [`StoreOp::Session`].
@@ -273,8 +350,11 @@ pub struct SavedSession {
     pub subscriptions: Vec<SavedSubscription>,
     /// QoS 2 messages from the client, held until PUBREL, in their order.
     pub held: Vec<(PacketId, Message)>,
-    /// Messages towards the client, in the order of their numbers.
+    /// Messages towards the client that have to be in memory, in the order of their numbers: QoS 2 that
+    /// was sent, and what came through shared subscriptions.
     pub deliveries: Vec<SavedDelivery>,
+    /// All others, which are read when the client comes to them.
+    pub backlog: Backlog,
 }
 
 /// One message towards one client as a start finds it.

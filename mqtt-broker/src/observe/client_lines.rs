@@ -46,6 +46,17 @@ pub(super) fn connected(log: &Log, event: &Event<'_>, peer: &PeerAddress) {
     will_specified(log, will);
 }
 
+/// Messages that waited in the store for a client could not be read.
+pub(super) fn messages_damaged(log: &Log, client_id: &str, messages: u64) {
+    log.tell(
+        Level::Error,
+        format_args!(
+            "Error: messages for client {} are damaged in the store and were left out: {messages}.",
+            Escaped(client_id)
+        ),
+    );
+}
+
 fn will_specified(log: &Log, will: Option<WillFacts<'_>>) {
     let Some(will) = will else {
         log.tell_connection(Level::Debug, format_args!("No will message specified."));

@@ -42,6 +42,10 @@ impl Observer for Log {
                     Escaped(client_id)
                 ),
             ),
+            Event::MessagesDamaged {
+                client_id,
+                messages,
+            } => client_lines::messages_damaged(self, client_id, messages),
             Event::OutgoingTooLarge { client_id, bytes } => self.tell(
                 Level::Notice,
                 format_args!(
@@ -154,6 +158,13 @@ mod tests {
             (
                 Event::MessagesDropped { client_id },
                 "Outgoing messages are being dropped for client c1.",
+            ),
+            (
+                Event::MessagesDamaged {
+                    client_id,
+                    messages: 3,
+                },
+                "Error: messages for client c1 are damaged in the store and were left out: 3.",
             ),
             (
                 Event::OutgoingTooLarge {

@@ -211,8 +211,12 @@ impl Turn {
         let durable = store.durable(self.sink.me);
         if durable > to_store.durable {
             to_store.durable = durable;
+            let pages = store.take_pages(self.sink.me);
             self.shard
                 .handle_durable(self.sink.now, durable, &mut self.sink);
+            for page in pages {
+                self.shard.handle_page(self.sink.now, page, &mut self.sink);
+            }
         }
     }
 

@@ -83,6 +83,12 @@ fn is_shared(receipt: &Receipt) -> bool {
     group.is_some()
 }
 
+/// The QoS that flags say; what is damaged counts as the lowest.
+#[must_use]
+pub fn qos(flags: u8) -> QoS {
+    QoS::from_u8(flags & 0b11).unwrap_or(QoS::AtMostOnce)
+}
+
 /// Subscription identifiers and group of a delivery that has any.
 pub fn write_extra(extra: Option<&Extra>, out: &mut Vec<u8>) {
     let Some(extra) = extra else { return };

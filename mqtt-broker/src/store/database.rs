@@ -12,9 +12,11 @@ use super::blob;
 use super::hot::Hot;
 use super::ledger::Effect;
 use super::schema::{self, Sync};
+use crate::engine::ids::ShardId;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
-    MessageNo, Origin, PublishOp, Retain, Row, SavedSubscription, SessionNo, SessionOp, StoreOp,
+    MessageNo, Origin, Page, PublishOp, Retain, Row, SavedSubscription, SessionNo, SessionOp,
+    StoreOp,
 };
 
 /// Statements that are prepared once; more than there are.
@@ -29,6 +31,11 @@ pub struct Database {
     pub(super) released: HashMap<SessionNo, HashMap<PacketId, MessageNo>>,
     /// Sessions that ended and still have rows.
     pub(super) gone: Vec<SessionNo>,
+    /// Messages in `msg`, which nobody could count without reading them all, and what the file says.
+    pub(super) messages: i64,
+    pub(super) messages_written: i64,
+    /// Pages that were read and not handed over.
+    pub(super) pages: Vec<(ShardId, Page)>,
 }
 
 impl Database {
@@ -48,6 +55,9 @@ impl Database {
             hot: Hot::default(),
             released: HashMap::new(),
             gone: Vec::new(),
+            messages: 0,
+            messages_written: 0,
+            pages: Vec::new(),
         })
     }
 
@@ -77,6 +87,11 @@ impl Database {
                 let insert = "INSERT INTO hot(m, r, b) VALUES(?1, ?2, ?3)";
                 self.run(insert, params![key(number), receipts, block])?;
             }
+        }
+        if self.messages != self.messages_written {
+            let update = "INSERT OR REPLACE INTO meta(k, v) VALUES('messages', ?1)";
+            self.run(update, [self.messages])?;
+            self.messages_written = self.messages;
         }
         if self.connection.is_autocommit() {
             return Ok(());
@@ -154,6 +169,7 @@ impl Database {
                 packet_id,
             } => self.release(session, number, packet_id),
             StoreOp::Completed { session, packet_id } => self.complete(session, packet_id),
+            StoreOp::Read(read) => self.read(&read),
             StoreOp::Session(session) => self.session(&session),
             StoreOp::Away {
                 session,

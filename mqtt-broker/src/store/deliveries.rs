@@ -7,7 +7,6 @@ use rusqlite::params;
 use super::blob;
 use super::database::{Database, key};
 use super::hot::{Cold, Settled};
-use crate::engine::envelope::Message;
 use crate::engine::store_op::{MessageNo, Receipt, Row, SessionNo};
 
 /// Rows of a session that ended which are removed at a time.
@@ -26,7 +25,8 @@ impl Database {
             .into_iter()
             .partition(|receipt| receipt.away || receipt.qos != QoS::AtLeastOnce);
         if !queued.is_empty() {
-            self.insert_message(number, &message, queued.len())?;
+            let body = blob::write_message(&message);
+            self.insert_message(number, &body, queued.len())?;
             for receipt in &queued {
                 self.queue(number, receipt, message.payload_len())?;
             }
@@ -38,15 +38,15 @@ impl Database {
     }
 
     fn insert_message(
-        &self,
+        &mut self,
         number: MessageNo,
-        message: &Message,
+        body: &[u8],
         rows: usize,
     ) -> rusqlite::Result<()> {
-        let insert = "INSERT INTO msg(m, c, b) VALUES(?1, ?2, ?3)
-                      ON CONFLICT(m) DO UPDATE SET c = c + ?2";
-        let values = params![key(number), count(rows), blob::write_message(message)];
-        self.run(insert, values).map(drop)
+        let insert = "INSERT INTO msg(m, c, b) VALUES(?1, ?2, ?3)";
+        self.run(insert, params![key(number), count(rows), body])?;
+        self.messages += 1;
+        Ok(())
     }
 
     fn queue(
@@ -82,15 +82,19 @@ impl Database {
         for receipt in &receivers {
             self.queue(number, receipt, payload_bytes)?;
         }
-        if let Some(message) = unwritten {
-            return self.insert_message(number, &message, receivers.len());
-        }
         let values = params![key(number), count(receivers.len())];
-        self.run(
-            "INSERT INTO msg(m, c, b) SELECT m, ?2, b FROM hot WHERE m = ?1
-             ON CONFLICT(m) DO UPDATE SET c = c + ?2",
-            values,
-        )?;
+        let known = self.run("UPDATE msg SET c = c + ?2 WHERE m = ?1", values)? > 0;
+        if let Some(message) = unwritten {
+            if known {
+                return Ok(());
+            }
+            let body = blob::write_message(&message);
+            return self.insert_message(number, &body, receivers.len());
+        }
+        if !known {
+            let moved = "INSERT INTO msg(m, c, b) SELECT m, ?2, b FROM hot WHERE m = ?1";
+            self.messages += count(self.run(moved, values)?);
+        }
         self.run("DELETE FROM hot WHERE m = ?1", [key(number)])
             .map(drop)
     }
@@ -114,9 +118,11 @@ impl Database {
     }
 
     /// One row less needs a message.
-    fn unref(&self, number: MessageNo) -> rusqlite::Result<()> {
+    fn unref(&mut self, number: MessageNo) -> rusqlite::Result<()> {
         let last = "DELETE FROM msg WHERE m = ?1 AND c = 1";
-        if self.run(last, [key(number)])? == 0 {
+        let gone = self.run(last, [key(number)])?;
+        self.messages -= count(gone);
+        if gone == 0 {
             self.run("UPDATE msg SET c = c - 1 WHERE m = ?1", [key(number)])?;
         }
         Ok(())
@@ -165,10 +171,16 @@ impl Database {
             self.run(&delete, [session.0.get()])?;
         }
         if self.end_slice(session)? {
-            let insert = "INSERT OR IGNORE INTO gone(s) VALUES(?1)";
-            self.run(insert, [session.0.get()])?;
-            self.gone.push(session);
+            self.end_later(session)?;
         }
+        Ok(())
+    }
+
+    /// What is left of a session is removed bit by bit.
+    fn end_later(&mut self, session: SessionNo) -> rusqlite::Result<()> {
+        let insert = "INSERT OR IGNORE INTO gone(s) VALUES(?1)";
+        self.run(insert, [session.0.get()])?;
+        self.gone.push(session);
         Ok(())
     }
 
@@ -194,7 +206,7 @@ impl Database {
     }
 
     /// Removes some of a session's deliveries. Whether there may be more.
-    fn end_slice(&self, session: SessionNo) -> rusqlite::Result<bool> {
+    fn end_slice(&mut self, session: SessionNo) -> rusqlite::Result<bool> {
         let session = session.0.get();
         let waiting: Vec<(i64, bool)> = self
             .connection

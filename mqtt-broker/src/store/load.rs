@@ -1,11 +1,11 @@
 //! What a start finds: everything that was kept, and what could not be read of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use mqtt_codec::{PacketId, SubscriptionOptions, TopicFilter};
 use mqtt_session::time::UnixTime;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::blob::{self, Damaged};
 use super::database::Database;
@@ -14,7 +14,8 @@ use super::schema::integer;
 use super::{StoreError, number};
 use crate::engine::envelope::Message;
 use crate::engine::store_op::{
-    MessageNo, Receipt, SavedDelivery, SavedSession, SavedSubscription, SessionNo, SessionOp,
+    Backlog, MessageNo, Receipt, SavedDelivery, SavedSession, SavedSubscription, SessionNo,
+    SessionOp,
 };
 
 /// What was kept.
@@ -32,11 +33,19 @@ pub struct Recovered {
     pub messages: u64,
 }
 
+/// What waits for each session, in memory or not.
+const COUNT: &str = "SELECT s, count(*), sum(l), sum((f & 3) = 0) FROM q GROUP BY s";
+
+/// What has to be in memory.
+pub(super) const IN_MEMORY: &str = "SELECT q.s, q.m, q.f, q.p, q.d, q.x, q.l, msg.b
+    FROM q INDEXED BY q_memory LEFT JOIN msg USING(m)
+    WHERE q.p IS NOT NULL OR q.d <> 0 OR (q.f & 32) <> 0 ORDER BY q.s, q.m";
+
 type Sessions = BTreeMap<SessionNo, SavedSession>;
 
 impl Database {
-    /// Reads everything, and removes what is damaged or expired. Nobody is connected, so every receiver
-    /// gets a row of its own.
+    /// Reads what has to be in memory, and removes what of it is damaged or expired. Nobody is
+    /// connected, so every receiver gets a row of its own. No message is read that waits in a queue.
     ///
     /// # Errors
     /// Whatever the disk has.
@@ -44,6 +53,8 @@ impl Database {
         let mut recovered = Recovered::default();
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         self.gone = self.load_gone()?;
+        self.messages = self.load_count()?;
+        self.end_unkept()?;
         self.spill_all(&mut recovered)?;
         let mut sessions = self.load_sessions(&mut recovered)?;
         self.load_subscriptions(&mut sessions, &mut recovered)?;
@@ -51,17 +62,17 @@ impl Database {
         self.load_deliveries(&mut sessions, &mut recovered)?;
         self.load_retained(now, &mut recovered)?;
         let last = |query| integer(&self.connection, query).map(|n| u64::try_from(n).unwrap_or(0));
-        let last_message = last(
-            "SELECT max(ifnull((SELECT max(m) FROM msg), 0), ifnull((SELECT max(m) FROM q), 0))",
-        )?;
+        let last_message = last("SELECT ifnull(max(m), 0) FROM msg")?;
         let last_session = last(
             "SELECT max(ifnull((SELECT max(s) FROM sess), 0), ifnull((SELECT max(s) FROM gone), 0))",
         )?;
         let last_version = last("SELECT ifnull(max(v), 0) FROM ret")?;
         self.connection
-            .execute_batch("DELETE FROM ret WHERE b IS NULL; COMMIT")?;
+            .execute_batch("DELETE FROM ret WHERE b IS NULL")?;
+        self.commit()?;
+        recovered.messages = u64::try_from(self.messages).unwrap_or(0);
         recovered.last_numbers = (
-            last_message,
+            last_message.max(recovered.last_numbers.0),
             u32::try_from(last_session).unwrap_or(u32::MAX),
             last_version,
         );
@@ -76,18 +87,44 @@ impl Database {
         Ok(sessions.into_iter().flatten().collect())
     }
 
+    /// How many messages there are. A file that somebody else has made may not say.
+    fn load_count(&mut self) -> Result<i64, StoreError> {
+        let query = "SELECT v FROM meta WHERE k = 'messages'";
+        let known = self.connection.query_row(query, [], |row| row.get(0));
+        if let Some(known) = known.optional()? {
+            self.messages_written = known;
+            return Ok(known);
+        }
+        Ok(integer(&self.connection, "SELECT count(*) FROM msg")?)
+    }
+
+    /// Sessions that were to end with their connections.
+    fn end_unkept(&mut self) -> Result<(), StoreError> {
+        let ended: Vec<Option<SessionNo>> = {
+            let mut query = self.connection.prepare("SELECT s FROM sess WHERE e = 0")?;
+            let sessions = query.query_map([], |row| Ok(session_no(row.get(0)?)))?;
+            sessions.collect::<rusqlite::Result<_>>()?
+        };
+        for session in ended.into_iter().flatten() {
+            self.end(session)?;
+        }
+        Ok(())
+    }
+
     /// Nobody is connected: receivers that stand in their message's row get rows of their own.
-    fn spill_all(&self, recovered: &mut Recovered) -> Result<(), StoreError> {
+    fn spill_all(&mut self, recovered: &mut Recovered) -> Result<(), StoreError> {
         let mut query = self.connection.prepare("SELECT m, r, b FROM hot")?;
         let mut rows = query.query([])?;
         let mut receiver = self.connection.prepare(
             "INSERT OR IGNORE INTO q(s, m, f, p, d, x, l)
              SELECT s, ?2, ?3, NULL, 0, ?4, ?5 FROM sess WHERE s = ?1",
         )?;
-        let mut message = self.connection.prepare(
-            "INSERT INTO msg(m, c, b) VALUES(?1, ?2, ?3)
-             ON CONFLICT(m) DO UPDATE SET c = c + ?2",
-        )?;
+        let mut known = self
+            .connection
+            .prepare("UPDATE msg SET c = c + ?2 WHERE m = ?1")?;
+        let mut message = self
+            .connection
+            .prepare("INSERT INTO msg(m, c, b) VALUES(?1, ?2, ?3)")?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
             let (receipts, body): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
@@ -109,8 +146,10 @@ impl Database {
                 ];
                 receivers += receiver.execute(values)?;
             }
-            if receivers > 0 {
-                message.execute(params![number, count(receivers), body])?;
+            let receivers = count(receivers);
+            if receivers > 0 && known.execute(params![number, receivers])? == 0 {
+                message.execute(params![number, receivers, body])?;
+                self.messages += 1;
             }
         }
         self.connection.execute_batch("DELETE FROM hot")?;
@@ -154,6 +193,7 @@ impl Database {
                 subscriptions: Vec::new(),
                 held: Vec::new(),
                 deliveries: Vec::new(),
+                backlog: Backlog::default(),
             };
             sessions.insert(session, saved);
         }
@@ -227,64 +267,96 @@ impl Database {
         Ok(())
     }
 
+    /// What has to be in memory of all queues, and how much the rest is.
     fn load_deliveries(
         &mut self,
         sessions: &mut Sessions,
         recovered: &mut Recovered,
     ) -> Result<(), StoreError> {
+        self.count_backlogs(sessions)?;
         let Self {
             connection,
             released,
             ..
         } = self;
-        let mut query = connection.prepare(
-            "SELECT q.s, q.m, q.f, q.p, q.d, q.x, msg.b FROM q LEFT JOIN msg USING(m)
-             ORDER BY q.m, q.s",
-        )?;
+        let mut query = connection.prepare(IN_MEMORY)?;
         let mut rows = query.query([])?;
-        let mut bodies = Bodies::default();
-        let mut gone: Vec<(i64, i64)> = Vec::new();
+        let mut gone: Vec<(SessionNo, MessageNo)> = Vec::new();
         while let Some(row) = rows.next()? {
-            let session_no = session_no(row.get(0)?);
-            let session = session_no.and_then(|number| sessions.get_mut(&number));
+            let session = session_no(row.get(0)?).and_then(|number| sessions.get_mut(&number));
             let (Some(session), Some(number)) = (session, number(row.get(1)?)) else {
                 continue;
             };
-            let done: bool = row.get(4)?;
+            let owner = session.session.session;
+            let (flags, done): (u8, bool) = (row.get(2)?, row.get(4)?);
             let packet_id: Option<u16> = row.get(3)?;
             let packet_id = packet_id.and_then(PacketId::new);
-            let extra: Option<Vec<u8>> = row.get(5)?;
-            let receipt = receipt(&session.session, row.get(2)?, extra.as_deref(), packet_id);
+            let (extra, length): (Option<Vec<u8>>, i64) = (row.get(5)?, row.get(6)?);
+            let mut counted = Backlog::default();
+            counted.add(usize::try_from(length).unwrap_or(0), blob::qos(flags));
+            session.backlog = session.backlog.less(counted);
+            recovered.last_numbers.0 = recovered.last_numbers.0.max(number.0.get());
+            let receipt = receipt(owner, flags, extra.as_deref(), packet_id);
             let message = if done {
                 if let Some(packet_id) = packet_id {
-                    let released = released.entry(session.session.session).or_default();
+                    let released = released.entry(owner).or_default();
                     released.insert(packet_id, number);
                 }
                 Ok(None)
             } else {
-                let blob: Option<Vec<u8>> = row.get(6)?;
-                bodies.read(number, blob.as_deref()).map(Some)
+                let body: Option<Vec<u8>> = row.get(7)?;
+                let body = body.ok_or(Damaged);
+                body.and_then(|body| blob::read_message(&body)).map(Some)
             };
-            match (receipt, message) {
-                (Ok(receipt), Ok(message)) => session.deliveries.push(SavedDelivery {
+            if let (Ok(receipt), Ok(message)) = (receipt, message) {
+                session.deliveries.push(SavedDelivery {
                     number,
                     message,
                     receipt,
-                }),
-                _ => {
-                    let client = &session.session.client_id;
-                    recovered.damaged.push(format!("a message for {client}"));
-                    gone.push((row.get(0)?, row.get(1)?));
+                });
+            } else {
+                let client = &session.session.client_id;
+                recovered.damaged.push(format!("a message for {client}"));
+                gone.push((owner, number));
+            }
+        }
+        drop(rows);
+        drop(query);
+        for (session, number) in gone {
+            self.settle(session, number)?;
+        }
+        Ok(())
+    }
+
+    /// How many messages wait for each session. Rows of one that is not there are of no use.
+    fn count_backlogs(&mut self, sessions: &mut Sessions) -> Result<(), StoreError> {
+        let mut strangers = Vec::new();
+        {
+            let mut query = self.connection.prepare(COUNT)?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let Some(number) = session_no(row.get(0)?) else {
+                    continue;
+                };
+                let count = |at| {
+                    Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+                };
+                match sessions.get_mut(&number) {
+                    Some(session) => {
+                        session.backlog = Backlog {
+                            messages: count(1)?,
+                            bytes: count(2)?,
+                            qos_0: count(3)?,
+                        };
+                    }
+                    None if self.gone.contains(&number) => {}
+                    None => strangers.push(number),
                 }
             }
         }
-        for (session, number) in gone {
-            let delete = "DELETE FROM q WHERE s = ?1 AND m = ?2";
-            connection.execute(delete, [session, number])?;
-            connection.execute("UPDATE msg SET c = c - 1 WHERE m = ?1", [number])?;
-            connection.execute("DELETE FROM msg WHERE m = ?1 AND c = 0", [number])?;
+        for number in strangers {
+            self.end(number)?;
         }
-        recovered.messages = bodies.known.len() as u64;
         Ok(())
     }
 
@@ -317,34 +389,14 @@ impl Database {
     }
 }
 
-/// Messages by number: one block for all their receivers, who come one after another.
-#[derive(Default)]
-struct Bodies {
-    known: HashSet<MessageNo>,
-    last: Option<(MessageNo, Message)>,
-}
-
-impl Bodies {
-    fn read(&mut self, number: MessageNo, blob: Option<&[u8]>) -> Result<Message, Damaged> {
-        if let Some((known, message)) = &self.last
-            && *known == number
-        {
-            return Ok(message.clone());
-        }
-        let message = blob::read_message(blob.ok_or(Damaged)?)?;
-        self.known.insert(number);
-        self.last = Some((number, message.clone()));
-        Ok(message)
-    }
-}
-
-fn receipt(
-    session: &SessionOp,
+/// A delivery from its columns.
+pub(super) fn receipt(
+    session: SessionNo,
     flags: u8,
     extra: Option<&[u8]>,
     packet_id: Option<PacketId>,
 ) -> Result<Receipt, Damaged> {
-    let receipt = blob::receipt(session.session, flags, &mut extra.unwrap_or_default())?;
+    let receipt = blob::receipt(session, flags, &mut extra.unwrap_or_default())?;
     Ok(Receipt {
         packet_id,
         ..receipt

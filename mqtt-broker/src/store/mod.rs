@@ -11,6 +11,7 @@ mod deliveries;
 mod hot;
 pub mod ledger;
 mod load;
+mod page;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -11,11 +11,12 @@ use super::database::Database;
 use super::ledger::Effect;
 use super::{Recovered, Sync, blob};
 use crate::engine::envelope::{Message, MessageHead, tests::message};
+use crate::engine::ids::{SessionAddress, SessionId, ShardId};
 use crate::engine::routing::local::Extra;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
-    MessageNo, Origin, PublishOp, Receipt, Retain, Row, SavedSubscription, SavedWill, SessionNo,
-    SessionOp, StoreOp,
+    Backlog, MessageNo, Origin, Page, PublishOp, ReadOp, Receipt, Retain, Row, SavedSubscription,
+    SavedWill, SessionNo, SessionOp, StoreOp,
 };
 
 const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
@@ -118,9 +119,54 @@ impl File {
         }
     }
 
+    /// What a start finds, and what is read in pages later.
     fn load(&self) -> Recovered {
-        open(&self.path()).load(NOW).unwrap()
+        let mut database = open(&self.path());
+        let mut recovered = database.load(NOW).unwrap();
+        for saved in &mut recovered.sessions {
+            let mut read = Backlog::default();
+            let mut after = None;
+            loop {
+                let page = page(&mut database, saved.session.session, after);
+                after = page.upto;
+                for delivery in page.deliveries {
+                    let message = delivery.message.as_ref().unwrap();
+                    read.add(message.payload_len(), delivery.receipt.qos);
+                    saved.deliveries.push(delivery);
+                }
+                if page.last {
+                    break;
+                }
+            }
+            assert_eq!(read, saved.backlog);
+            saved.deliveries.sort_by_key(|delivery| delivery.number);
+        }
+        recovered
     }
+}
+
+/// Reads three messages of a queue.
+fn page(database: &mut Database, of: SessionNo, after: Option<MessageNo>) -> Page {
+    let reader = SessionAddress {
+        shard: ShardId(0),
+        session: SessionId {
+            index: 1,
+            generation: 1,
+        },
+    };
+    let read = ReadOp {
+        reader,
+        session: of,
+        after,
+        upto: Some(number(1_000_000)),
+        messages: 3,
+        bytes: u64::MAX,
+    };
+    database.apply(Effect::Op(StoreOp::Read(read))).unwrap();
+    let [(ShardId(0), page)] = <[_; 1]>::try_from(database.take_pages()).unwrap() else {
+        panic!("a page of another shard")
+    };
+    page
 }
 
 fn open(path: &Path) -> Database {
@@ -364,4 +410,108 @@ fn a_session_with_many_messages_ends_bit_by_bit_and_goes_on_ending_after_a_start
     let needed = "SELECT count(*) FROM msg WHERE c = 1";
     assert_eq!(count(&database, needed), 2500);
     assert_eq!(database.load(NOW).unwrap().last_numbers.1, 1);
+}
+
+#[test]
+fn a_long_queue_is_counted_at_a_start_and_read_in_pages() {
+    let file = File::new();
+    let away = |qos| receipt(1, qos, true);
+    let mut shared = away(QoS::AtLeastOnce);
+    shared.extra = Some(Arc::new(Extra {
+        identifiers: Vec::new(),
+        group: Some("g/t".into()),
+    }));
+    let sent = |value, packet_id| {
+        Effect::Op(StoreOp::Sent {
+            session: session(1),
+            number: number(value),
+            packet_id: id(packet_id),
+        })
+    };
+    file.write([
+        Effect::Op(connect(1)),
+        publish(1, vec![away(QoS::ExactlyOnce)]),
+        publish(2, vec![away(QoS::AtMostOnce)]),
+        publish(3, vec![shared]),
+        publish(4, vec![away(QoS::AtLeastOnce)]),
+        publish(5, vec![receipt(1, QoS::AtLeastOnce, false)]),
+        publish(1000, vec![away(QoS::ExactlyOnce)]),
+        publish(1001, vec![away(QoS::ExactlyOnce)]),
+        sent(1, 7),
+    ]);
+    let mut database = open(&file.path());
+    let recovered = database.load(NOW).unwrap();
+    let saved = &recovered.sessions[0];
+    let in_memory: Vec<u64> = saved.deliveries.iter().map(|d| d.number.0.get()).collect();
+    assert_eq!(in_memory, [1, 3]);
+    let backlog = Backlog {
+        messages: 5,
+        bytes: 3 + 8,
+        qos_0: 1,
+    };
+    assert_eq!((saved.backlog, recovered.messages), (backlog, 7));
+    let numbers = |page: &Page| -> Vec<u64> {
+        let numbers = page.deliveries.iter().map(|d| d.number.0.get());
+        numbers.collect()
+    };
+    let first = page(&mut database, session(1), None);
+    assert_eq!((numbers(&first), first.last), (vec![2, 4, 5], false));
+    assert_eq!(first.upto, Some(number(5)));
+    // What takes effect before the read is in the page, and what is damaged is not.
+    database
+        .apply(publish(1002, vec![away(QoS::AtLeastOnce)]))
+        .unwrap();
+    let damage = "UPDATE msg SET b = x'00' WHERE m = 1001";
+    database.connection.execute_batch(damage).unwrap();
+    let second = page(&mut database, session(1), first.upto);
+    assert_eq!((numbers(&second), second.last), (vec![1000, 1002], false));
+    assert_eq!((second.damaged.messages, second.damaged.bytes), (1, 4));
+    let third = page(&mut database, session(1), second.upto);
+    assert_eq!(
+        (third.deliveries.len(), third.upto, third.last),
+        (0, None, true)
+    );
+    database.commit().unwrap();
+    drop(database);
+    assert_eq!(file.load().messages, 7);
+}
+
+#[test]
+fn a_session_that_was_to_end_with_its_connection_is_not_there_after_a_start() {
+    let file = File::new();
+    let mut op = connect(1);
+    if let StoreOp::Session(op) = &mut op {
+        op.expiry = SessionExpiry::AtClose;
+    }
+    let waits = publish(1, vec![receipt(1, QoS::AtLeastOnce, true)]);
+    file.write([Effect::Op(op), waits]);
+    let recovered = file.load();
+    assert_eq!((recovered.sessions.len(), recovered.messages), (0, 0));
+}
+
+/// A start would otherwise read every message of every queue.
+#[test]
+fn a_start_finds_what_has_to_be_in_memory_by_an_index() {
+    let file = File::new();
+    let database = open(&file.path());
+    let plan = |query: &str| -> String {
+        let query = format!("EXPLAIN QUERY PLAN {query}");
+        let mut steps = database.connection.prepare(&query).unwrap();
+        let values = vec![1; steps.parameter_count()];
+        let values = rusqlite::params_from_iter(values);
+        let steps = steps.query_map(values, |row| row.get::<_, String>(3));
+        steps.unwrap().map(|step| step.unwrap() + "\n").collect()
+    };
+    let memory = plan(super::load::IN_MEMORY);
+    assert!(memory.contains("USING INDEX q_memory"), "{memory}");
+    assert!(
+        !memory.contains("SCAN msg") && !memory.contains("TEMP"),
+        "{memory}"
+    );
+    let read = plan(super::page::READ);
+    assert!(
+        read.contains("SEARCH q USING PRIMARY KEY (s=? AND m>? AND m<?)"),
+        "{read}"
+    );
+    assert!(!read.contains("TEMP"), "{read}");
 }

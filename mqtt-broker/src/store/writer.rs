@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::database::Database;
 use super::ledger::Ledger;
 use crate::engine::ids::ShardId;
-use crate::engine::store_op::{Row, StoreOp, Ticket};
+use crate::engine::store_op::{Page, Row, StoreOp, Ticket};
 
 /// How long what nobody waits for may stay in memory.
 const LAZY: Duration = Duration::from_secs(1);
@@ -30,6 +30,8 @@ struct Desk {
     changed: Condvar,
     /// The last durable ticket of each shard.
     durable: Vec<AtomicU64>,
+    /// Pages that were read for each shard.
+    pages: Vec<Mutex<Vec<Page>>>,
     /// Bytes that were submitted and did not take effect.
     waiting: AtomicU64,
     full: AtomicBool,
@@ -72,6 +74,7 @@ impl Store {
             inbox: Mutex::default(),
             changed: Condvar::new(),
             durable: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            pages: (0..shards).map(|_| Mutex::default()).collect(),
             waiting: AtomicU64::new(0),
             full: AtomicBool::new(false),
         }))
@@ -108,6 +111,14 @@ impl Store {
     pub fn durable(&self, shard: ShardId) -> Ticket {
         let ticket = self.0.durable.get(shard.index());
         Ticket(ticket.map_or(0, |ticket| ticket.load(Ordering::SeqCst)))
+    }
+
+    /// Takes the pages that were read for a shard: those of all tickets that [`Self::durable`] said
+    /// before.
+    #[must_use]
+    pub fn take_pages(&self, shard: ShardId) -> Vec<Page> {
+        let pages = self.0.pages.get(shard.index());
+        pages.map_or_else(Vec::new, |pages| std::mem::take(&mut lock(pages)))
     }
 
     /// More waits than should: who reads from clients makes it worse.
@@ -161,6 +172,11 @@ impl Store {
             }
             database.tidy()?;
             database.commit()?;
+            for (shard, page) in database.take_pages() {
+                if let Some(pages) = self.0.pages.get(shard.index()) {
+                    lock(pages).push(page);
+                }
+            }
             if checkpoint {
                 database.checkpoint()?;
             }
@@ -212,8 +228,12 @@ impl Store {
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.inbox)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an operation counts for.
@@ -238,8 +258,78 @@ fn size(row: &Row) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::store_op::SessionNo;
+    use crate::engine::envelope::{MessageHead, tests::message};
+    use crate::engine::ids::{SessionAddress, SessionId};
+    use crate::engine::store_op::{MessageNo, Origin, PublishOp, ReadOp, Receipt, Row, SessionNo};
     use crate::store::Sync;
+
+    /// A page is there when the ticket of its batch is durable.
+    #[test]
+    fn a_page_shows_what_was_submitted_before_it_and_comes_to_the_shard_that_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("store"), Sync::Normal).unwrap();
+        let store = Store::new(2);
+        let session = SessionNo(std::num::NonZeroU32::MIN);
+        let number = |value: u64| MessageNo(value.try_into().unwrap());
+        let publish = |value| {
+            let receipt = Receipt {
+                session,
+                qos: mqtt_codec::QoS::AtLeastOnce,
+                retain: false,
+                extra: None,
+                packet_id: None,
+                away: true,
+            };
+            let row = Row {
+                number: number(value),
+                message: message(MessageHead::default(), "t", b"body"),
+                receivers: vec![receipt],
+            };
+            StoreOp::Publish(Box::new(PublishOp {
+                number: number(value),
+                rows: vec![row],
+                retain: None,
+                awaits: 0,
+                origin: Origin::Fresh,
+            }))
+        };
+        let reader = SessionAddress {
+            shard: ShardId(1),
+            session: SessionId {
+                index: 4,
+                generation: 2,
+            },
+        };
+        let read = StoreOp::Read(ReadOp {
+            reader,
+            session,
+            after: Some(number(1)),
+            upto: Some(number(3)),
+            messages: 10,
+            bytes: 1000,
+        });
+        let ops = vec![publish(1), publish(2), publish(3), read, publish(4)];
+        store.submit(ShardId(1), Ticket(1), ops, true);
+        let writer = store.clone();
+        let (woken, wakes) = std::sync::mpsc::sync_channel(16);
+        let thread = std::thread::spawn(move || {
+            writer.write(database, |shard| {
+                woken.send(shard).map_err(io::Error::other)
+            })
+        });
+        assert_eq!(wakes.recv_timeout(LAZY * 10).unwrap(), ShardId(1));
+        assert_eq!(store.durable(ShardId(1)), Ticket(1));
+        assert!(store.take_pages(ShardId(0)).is_empty());
+        let pages = store.take_pages(ShardId(1));
+        let [page] = &pages[..] else {
+            panic!("{pages:?}")
+        };
+        let numbers: Vec<MessageNo> = page.deliveries.iter().map(|d| d.number).collect();
+        assert_eq!(numbers, [number(2), number(3)]);
+        assert_eq!((page.reader, page.last), (reader.session, true));
+        store.end();
+        thread.join().unwrap().unwrap();
+    }
 
     #[test]
     fn what_nobody_waits_for_is_written_without_a_wait_for_each_part_of_it() {

@@ -10,6 +10,8 @@ use crate::engine::store_op::{MessageNo, SessionNo};
 pub struct Numbers {
     messages: AtomicU64,
     sessions: AtomicU32,
+    /// The last message number that was given before this start.
+    before: AtomicU64,
 }
 
 impl Numbers {
@@ -31,9 +33,16 @@ impl Numbers {
         SessionNo(NonZeroU32::MIN.saturating_add(given))
     }
 
+    /// The last number of a message that was given before the start, if any.
+    #[must_use]
+    pub fn before(&self) -> Option<MessageNo> {
+        NonZeroU64::new(self.before.load(Ordering::Relaxed)).map(MessageNo)
+    }
+
     /// Numbers up to these were given before a restart.
     pub fn go_on_after(&self, message: u64, session: u32) {
         self.messages.fetch_max(message, Ordering::Relaxed);
+        self.before.fetch_max(message, Ordering::Relaxed);
         self.sessions.fetch_max(session, Ordering::Relaxed);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mqtt_codec::{PacketId, QoS};
 use mqtt_session::outbound::Outbound;
 
+use super::cold::Cold;
 use crate::engine::envelope::Message;
 use crate::engine::limits::Settings;
 use crate::engine::routing::local::Extra;
@@ -33,6 +34,15 @@ pub struct Delivery {
     pub dup: bool,
 }
 
+impl Delivery {
+    /// Whether it is one of those that wait in the store if there are many.
+    #[must_use]
+    pub fn is_paged(&self) -> bool {
+        let group = self.extra.as_ref().and_then(|extra| extra.group.as_ref());
+        self.number.is_some() && group.is_none()
+    }
+}
+
 /// The deliveries of one session that are not over.
 #[derive(Debug)]
 pub struct Flow {
@@ -42,9 +52,13 @@ pub struct Flow {
     pub inflight_bytes: u64,
     /// QoS 2 in flight that is kept by now and has to be sent.
     pub kept: VecDeque<PacketId>,
-    /// Waiting, in order.
+    /// Waiting in memory, in order.
     pub queue: VecDeque<Delivery>,
-    /// Payload bytes waiting.
+    /// Waiting in the store, behind those of the queue that are paged.
+    pub cold: Cold,
+    /// Messages in the queue that are paged, and their payload bytes.
+    paged: (u64, u64),
+    /// Payload bytes waiting in memory.
     pub queued_bytes: u64,
     /// Messages of QoS 0 waiting.
     queued_qos_0: usize,
@@ -61,6 +75,8 @@ impl Flow {
             inflight_bytes: 0,
             kept: VecDeque::new(),
             queue: VecDeque::new(),
+            cold: Cold::default(),
+            paged: (0, 0),
             queued_bytes: 0,
             queued_qos_0: 0,
             dropping: false,
@@ -70,7 +86,7 @@ impl Flow {
     /// Whether nothing is in flight and nothing waits.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outbound.is_empty()
+        self.queue.is_empty() && self.outbound.is_empty() && self.cold.is_empty()
     }
 
     /// Whether the window is open for one more message.
@@ -86,25 +102,61 @@ impl Flow {
     /// already, so one message may exceed it.
     #[must_use]
     pub fn may_queue(&self, settings: &Settings, connected: bool) -> bool {
-        let waiting = self.queue.len();
-        let has_room = |most: Option<u32>| most.is_none_or(|most| waiting < most as usize);
+        let cold = self.cold.backlog();
+        let waiting = self.queue.len() as u64 + cold.messages;
+        let bytes = self.queued_bytes + cold.bytes;
+        let has_room = |most: Option<u32>| most.is_none_or(|most| waiting < u64::from(most));
         let catching_up = connected
-            && self.queued_bytes < CATCHING_UP_BYTES_MAX
+            && bytes < CATCHING_UP_BYTES_MAX
             && has_room(settings.max_queued_messages_connected);
         (has_room(settings.max_queued_messages) || catching_up)
-            && settings
-                .max_queued_bytes
-                .is_none_or(|most| self.queued_bytes < most)
+            && settings.max_queued_bytes.is_none_or(|most| bytes < most)
     }
 
     /// Whether a message of QoS 0 waits, which one that comes now must not overtake.
     #[must_use]
     pub fn qos_0_waits(&self) -> bool {
-        self.queued_qos_0 > 0
+        self.queued_qos_0 > 0 || self.cold.backlog().qos_0 > 0
     }
 
-    /// Puts a message at the end of what waits.
+    /// Whether something waits, in memory or in the store.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.queue.is_empty() || !self.cold.is_empty()
+    }
+
+    /// Whether the next paged message waits in the store alone: others do, or memory has its page.
+    #[must_use]
+    pub fn has_page(&self, settings: &Settings) -> bool {
+        let (messages, bytes) = self.paged;
+        !self.cold.is_empty()
+            || messages >= u64::from(settings.page_messages)
+            || bytes >= settings.page_bytes
+    }
+
+    /// Whether the next page is to be read: half of what was in memory is used.
+    #[must_use]
+    pub fn wants_page(&self, settings: &Settings) -> bool {
+        let (messages, bytes) = self.paged;
+        self.cold.is_readable()
+            && messages <= u64::from(settings.page_messages / 2)
+            && bytes <= settings.page_bytes / 2
+    }
+
+    /// A message that was just routed waits in memory.
+    pub fn append(&mut self, delivery: Delivery) {
+        if let Some(number) = delivery.number.filter(|_| delivery.is_paged()) {
+            self.cold.note(number);
+        }
+        self.push(delivery);
+    }
+
+    /// Puts a message at the end of what waits in memory.
     pub fn push(&mut self, delivery: Delivery) {
+        if delivery.is_paged() {
+            self.paged.0 += 1;
+            self.paged.1 += delivery.message.payload_len() as u64;
+        }
         self.queued_qos_0 += usize::from(delivery.qos == QoS::AtMostOnce);
         self.queued_bytes += delivery.message.payload_len() as u64;
         self.queue.push_back(delivery);
@@ -113,6 +165,10 @@ impl Flow {
     /// Takes the first message that waits.
     pub fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.queue.pop_front()?;
+        if delivery.is_paged() {
+            self.paged.0 -= 1;
+            self.paged.1 -= delivery.message.payload_len() as u64;
+        }
         self.queued_bytes -= delivery.message.payload_len() as u64;
         self.queued_qos_0 -= usize::from(delivery.qos == QoS::AtMostOnce);
         if self.queue.is_empty() {

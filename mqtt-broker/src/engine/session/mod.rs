@@ -1,5 +1,6 @@
 //! What the broker remembers of a client, with or without a connection (MQTT 5, 4.1).
 
+pub mod cold;
 pub mod filters;
 pub mod flow;
 pub mod will;

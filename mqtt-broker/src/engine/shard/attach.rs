@@ -97,10 +97,12 @@ impl Shard {
         if !self.settings.durable || admitted.internal {
             return None;
         }
+        let cold = self.is_cold(session);
         let state = self.sessions.get_mut(key(session))?;
         state.expiry = admitted.expiry;
         state.ends = None;
-        if !state.is_kept() {
+        // Of which a part is only in the store has to stay there until it ends.
+        if !state.is_kept() && !cold {
             let known = state.durable?;
             self.forget_durable(session, sink);
             let end = StoreOp::End { session: known };

@@ -180,6 +180,8 @@ impl Shard {
                 _ => {}
             }
         } else if let Some(online) = &state.online {
+            // What comes through a group overtakes what waits in the store.
+            let shared = group_of(terms.extra.as_ref()).is_some();
             let window = online.window;
             let full = sink.out(online.connection).is_full();
             let flow = state
@@ -187,6 +189,7 @@ impl Shard {
                 .get_or_insert_with(|| Box::new(Flow::new(window)));
             if !full
                 && flow.queue.is_empty()
+                && (shared || flow.cold.is_empty())
                 && flow.has_room(&self.settings)
                 && state.replays.is_none()
             {
@@ -231,6 +234,9 @@ impl Shard {
             number,
             dup: false,
         };
+        if let Some(number) = number.filter(|_| delivery.is_paged()) {
+            flow.cold.note(number);
+        }
         let packet_id = flow.outbound.start(qos, delivery);
         flow.inflight_bytes += view.payload.len() as u64;
         let connection = online.connection;
@@ -285,24 +291,30 @@ impl Shard {
         let away = state.online.is_none();
         let kept = state
             .durable
-            .filter(|_| frames.keeping.is_on() && (away || qos > QoS::AtMostOnce));
+            .filter(|_| frames.keeping.is_on())
+            .filter(|_| away || qos > QoS::AtMostOnce || flow.cold.backlog().qos_0 > 0);
         let numbers = &self.commons.numbers;
         let number = kept.map(|_| frames.keeping.number_for(&mut state.last_kept, numbers));
-        if let (Some(session), Some(number)) = (kept, number) {
-            let receipt = Receipt {
-                away,
-                ..receipt(session, terms, (qos, retain))
-            };
-            frames.keeping.add(number, receipt);
-        }
-        flow.push(Delivery {
+        let delivery = Delivery {
             message,
             extra: terms.extra.clone(),
             qos,
             retain,
             number,
             dup: false,
-        });
+        };
+        let cold = number.filter(|_| delivery.is_paged() && flow.has_page(&self.settings));
+        if let (Some(session), Some(number)) = (kept, number) {
+            let receipt = Receipt {
+                away: away || cold.is_some(),
+                ..receipt(session, terms, (qos, retain))
+            };
+            frames.keeping.add(number, receipt);
+        }
+        match cold {
+            Some(number) => flow.cold.add(number, view.payload.len(), qos),
+            None => flow.append(delivery),
+        }
         // What is full now is filled again when it has room; see `pump`.
         if let Some(online) = &state.online {
             let out = sink.out(online.connection);

@@ -258,6 +258,7 @@ impl Shard {
             for delivery in sent.iter().chain(&waiting) {
                 self.count_settled(1, delivery.message.payload_len());
             }
+            self.count_gone(flow.cold.backlog());
             let sent = sent.into_iter().filter(|sent| sent.qos == QoS::AtLeastOnce);
             self.pass_on(now, state.durable, sent.chain(waiting), sink);
         }

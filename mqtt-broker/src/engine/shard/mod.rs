@@ -5,6 +5,7 @@
 mod acknowledge;
 mod admit;
 mod attach;
+mod cold;
 mod deliver;
 mod disconnect;
 mod expire;
@@ -50,7 +51,7 @@ use super::routing::local::{LocalIndex, Match};
 use super::session::{HELD_MESSAGES_MAX, Session};
 use super::sink::{Reading, Sink, Verdict};
 use super::slab::{Place, Slab};
-use super::store_op::Ticket;
+use super::store_op::{Page, Ticket};
 use super::wheel::Wheel;
 use keep::Promises;
 use state::{Connection, Stage, Timer};
@@ -216,6 +217,12 @@ impl Shard {
     /// What was persisted up to this ticket is durable.
     pub fn handle_durable<S: Sink>(&mut self, now: Now, upto: Ticket, sink: &mut S) {
         self.keep_promises(now, upto, sink);
+        self.uncounted = true;
+    }
+
+    /// A page of a session's queue was read, after [`super::store_op::StoreOp::Read`].
+    pub fn handle_page<S: Sink>(&mut self, now: Now, page: Page, sink: &mut S) {
+        self.take_page(now, page, sink);
         self.uncounted = true;
     }
 

@@ -39,6 +39,11 @@ enum Step {
 impl Shard {
     /// Sends what can be sent. Called whenever a window, a queue or a socket gets room.
     pub(super) fn pump<S: Sink>(&mut self, now: Now, session: SessionId, sink: &mut S) {
+        self.send_waiting(now, session, sink);
+        self.ask_for_page(session, sink);
+    }
+
+    fn send_waiting<S: Sink>(&mut self, now: Now, session: SessionId, sink: &mut S) {
         let mut packets = 0;
         while packets < PACKETS_MAX {
             let Some(state) = self.sessions.get(key(session)) else {
@@ -87,6 +92,10 @@ impl Shard {
             return self.send_first(now, session, packet_id, sink);
         }
         let Some(first) = flow.queue.front() else {
+            if !flow.cold.is_empty() {
+                // The next page is on its way.
+                return Step::Idle;
+            }
             return self.replay(now, session, sink);
         };
         let view = first.message.view();
@@ -285,7 +294,7 @@ impl Shard {
                 let op = replayed(session, number, &delivery);
                 sink.persist(StoreOp::Publish(Box::new(op)), Urgency::Lazy);
             }
-            flow.push(delivery);
+            flow.append(delivery);
         }
         self.page = page;
         self.count_stored(messages, bytes);

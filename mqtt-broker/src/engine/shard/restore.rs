@@ -9,9 +9,11 @@ use mqtt_session::inbound::Inbound;
 use mqtt_session::outbound::Reopened;
 use mqtt_session::time::{Instant, Now, UnixTime};
 
+use super::cold::has_waited;
 use super::{Shard, key};
 use crate::engine::ids::SessionId;
 use crate::engine::letter::GroupSubscription;
+use crate::engine::session::cold::Cold;
 use crate::engine::session::flow::{Delivery, Flow};
 use crate::engine::session::will::Will;
 use crate::engine::session::{Held, SessionExpiry};
@@ -38,6 +40,7 @@ impl Shard {
             subscriptions,
             held,
             deliveries,
+            backlog,
         } = saved;
         let session = self.add_session(known.client_id, known.listener, false);
         let Some(state) = self.sessions.get_mut(key(session)) else {
@@ -76,7 +79,12 @@ impl Shard {
             }
             state.inbound = Some(Box::new(Held { messages, bytes }));
         }
-        self.restore_deliveries(session, away.map(|(since, _)| since), deliveries, sink);
+        let cold = Cold::restored(
+            backlog,
+            self.commons.numbers.before(),
+            away.map(|(since, _)| since),
+        );
+        self.restore_deliveries(session, cold, deliveries, sink);
         for subscription in subscriptions {
             self.restore_subscription(session, subscription, sink);
         }
@@ -86,23 +94,26 @@ impl Shard {
             self.keep_away(now, session, due, sink);
         }
         self.watch_session(now, session);
+        self.uncounted = true;
     }
 
     fn restore_deliveries<S: Sink>(
         &mut self,
         session: SessionId,
-        away_since: Option<UnixTime>,
+        cold: Cold,
         deliveries: Vec<SavedDelivery>,
         sink: &mut S,
     ) {
-        if deliveries.is_empty() {
+        if deliveries.is_empty() && cold.is_empty() {
             return;
         }
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return;
         };
         let mut flow = Flow::new(self.settings.max_inflight_messages);
-        let (mut messages, mut bytes) = (0, 0);
+        let away_since = cold.away_since();
+        let mut stored = cold.backlog();
+        flow.cold = cold;
         let mut over = Vec::new();
         for saved in deliveries {
             let SavedDelivery {
@@ -116,18 +127,13 @@ impl Shard {
                 }
                 continue;
             };
-            // Unless the client has been away since before it was published it may have got the
-            // message (in one millisecond it can come, get it and go), and its answer may be lost:
-            // QoS 1 is a repetition then [MQTT-3.3.1-1], and QoS 0 is over.
-            let published = message.view().head.published;
-            let waited = receipt.away && away_since.is_some_and(|since| since < published);
+            let waited = has_waited(&receipt, &message, away_since);
             if receipt.qos == QoS::AtMostOnce && !waited {
                 over.push(number);
                 continue;
             }
             let payload_len = message.payload_len();
-            messages += 1;
-            bytes += payload_len;
+            stored.add(payload_len, receipt.qos);
             let delivery = Delivery {
                 message,
                 extra: receipt.extra,
@@ -141,11 +147,12 @@ impl Shard {
                     flow.inflight_bytes += payload_len as u64;
                     flow.outbound.reopen(packet_id, Reopened::Qos2(delivery));
                 }
-                None => flow.push(delivery),
+                None => flow.append(delivery),
             }
         }
         state.flow = Some(Box::new(flow));
-        self.count_stored(messages, bytes);
+        let bytes = usize::try_from(stored.bytes).unwrap_or(usize::MAX);
+        self.count_stored(stored.messages, bytes);
         for number in over {
             self.let_go(session, Some(number), sink);
         }

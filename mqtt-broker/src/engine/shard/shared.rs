@@ -337,7 +337,7 @@ fn readiness<S: Sink>(session: Option<&Session>, settings: &Settings, sink: &mut
     let Some((session, online)) = session.and_then(|s| Some((s, s.online.as_ref()?))) else {
         return Readiness::Offline;
     };
-    let waits = |flow: &Flow| !flow.queue.is_empty() || !flow.has_room(settings);
+    let waits = |flow: &Flow| flow.is_behind() || !flow.has_room(settings);
     if session.flow.as_deref().is_some_and(waits) || sink.out(online.connection).is_full() {
         Readiness::Busy
     } else {

@@ -13,7 +13,7 @@ use crate::engine::envelope::{MessageHead, tests::message};
 use crate::engine::limits::Settings;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
-    MessageNo, Origin, Receipt, SavedDelivery, SavedSession, SavedSubscription, SavedWill,
+    Backlog, MessageNo, Origin, Receipt, SavedDelivery, SavedSession, SavedSubscription, SavedWill,
     SessionNo, SessionOp, StoreOp,
 };
 
@@ -404,5 +404,6 @@ fn saved() -> SavedSession {
             delivery(2, QoS::AtLeastOnce, None, Some("m")),
             delivery(3, QoS::ExactlyOnce, Some(6), Some("m")),
         ],
+        backlog: Backlog::default(),
     }
 }

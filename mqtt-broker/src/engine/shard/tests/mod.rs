@@ -1,6 +1,8 @@
 //! What a broker of one and of several shards does, packet by packet, without a socket.
 
+mod cold;
 mod corners;
+mod disk;
 mod durable;
 mod limits;
 mod publishing;

@@ -13,6 +13,7 @@ use mqtt_codec::{
 use mqtt_session::time::{Instant, Now, UnixTime};
 
 use super::super::{Peer, Shard};
+use super::disk::Disk;
 use crate::engine::commons::Commons;
 use crate::engine::event::{Cause, Event};
 use crate::engine::ids::{ConnectionId, ShardId};
@@ -21,7 +22,7 @@ use crate::engine::limits::{ListenerSettings, Settings};
 use crate::engine::lobby::Admitted;
 use crate::engine::out_queue::OutQueue;
 use crate::engine::sink::{Question, Reading, Sink, Verdict};
-use crate::engine::store_op::{SavedSession, StoreOp, Ticket, Urgency};
+use crate::engine::store_op::{Page, SavedSession, StoreOp, Ticket, Urgency};
 
 /// A client's end of a connection, by number.
 pub(super) type Client = usize;
@@ -37,6 +38,7 @@ pub(super) struct World {
     pub(super) disk_waits: bool,
     /// What shards write to each other is not read.
     pub(super) mail_waits: bool,
+    pub(super) disk: Disk,
     next_index: u32,
 }
 
@@ -69,6 +71,8 @@ pub(super) struct TestSink {
     pub(super) lines: Vec<String>,
     /// What was to be kept, in order.
     ops: Vec<(StoreOp, Urgency)>,
+    /// What did not take effect yet.
+    pending: Vec<StoreOp>,
     /// Of these, how many are in batches that were submitted.
     submitted: usize,
     batches: u64,
@@ -95,6 +99,7 @@ impl Sink for TestSink {
         self.outboxes.entry(to.0).or_default()
     }
     fn persist(&mut self, op: StoreOp, urgency: Urgency) -> Ticket {
+        self.pending.push(op.clone());
         self.ops.push((op, urgency));
         Ticket(self.batches + 1)
     }
@@ -109,6 +114,10 @@ impl Sink for TestSink {
                 format!("{} gone: {cause:?}", client_id.unwrap_or("?"))
             }
             Event::MessagesDropped { client_id } => format!("{client_id} dropping"),
+            Event::MessagesDamaged {
+                client_id,
+                messages,
+            } => format!("{client_id} lost {messages}"),
             Event::SessionExpired { client_id } => format!("{client_id} expired"),
             Event::OutgoingTooLarge { client_id, .. } => format!("{client_id} too large"),
             _ => return,
@@ -199,6 +208,7 @@ impl World {
             verdicts: Verdicts::Given,
             disk_waits: false,
             mail_waits: false,
+            disk: Disk::default(),
             next_index: 0,
         }
     }
@@ -586,7 +596,12 @@ impl World {
             return false;
         }
         sink.durable = sink.batches;
+        let ops = std::mem::take(&mut sink.pending).into_iter();
+        let pages: Vec<Page> = ops.filter_map(|op| self.disk.apply(op)).collect();
         self.shards[n].handle_durable(self.now, Ticket(sink.durable), sink);
+        for page in pages {
+            self.shards[n].handle_page(self.now, page, sink);
+        }
         true
     }
 
@@ -614,6 +629,7 @@ impl World {
 
     /// Takes in a session as a former life of the broker left it.
     pub(super) fn restore(&mut self, saved: &SavedSession) {
+        self.shards[0].commons.numbers.go_on_after(100, 100);
         for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
             if shard.is_home_of(&saved.session.client_id) {
                 shard.restore(self.now, saved.clone(), sink);

@@ -1,0 +1,121 @@
+//! Queues that the store holds: the next page is asked for when half of what is in memory is used, and
+//! goes to the queue's end when it comes.
+
+use mqtt_codec::QoS;
+use mqtt_session::time::{Now, UnixTime};
+
+use super::{Shard, key};
+use crate::engine::envelope::Message;
+use crate::engine::event::Event;
+use crate::engine::ids::{SessionAddress, SessionId};
+use crate::engine::session::flow::Delivery;
+use crate::engine::sink::Sink;
+use crate::engine::store_op::{Backlog, Page, ReadOp, Receipt, SavedDelivery, StoreOp, Urgency};
+
+impl Shard {
+    /// Has the store read the next page of a session's queue, if its client comes to it soon.
+    pub(super) fn ask_for_page<S: Sink>(&mut self, session: SessionId, sink: &mut S) {
+        let Some(state) = self.sessions.get_mut(key(session)) else {
+            return;
+        };
+        let (Some(_), Some(number), Some(flow)) = (&state.online, state.durable, &mut state.flow)
+        else {
+            return;
+        };
+        if !flow.wants_page(&self.settings) {
+            return;
+        }
+        let (after, upto) = flow.cold.begin_read();
+        let read = ReadOp {
+            reader: SessionAddress {
+                shard: self.id,
+                session,
+            },
+            session: number,
+            after,
+            upto,
+            messages: self.settings.page_messages,
+            bytes: self.settings.page_bytes,
+        };
+        sink.persist(StoreOp::Read(read), Urgency::Awaited);
+    }
+
+    /// A page came. For a session that is gone it is dropped.
+    pub(super) fn take_page<S: Sink>(&mut self, now: Now, page: Page, sink: &mut S) {
+        let session = page.reader;
+        let Some(state) = self.sessions.get_mut(key(session)) else {
+            return;
+        };
+        let before = self.commons.numbers.before();
+        let Some(flow) = state.flow.as_mut().filter(|flow| flow.cold.is_reading()) else {
+            return;
+        };
+        let mut taken = page.damaged;
+        let mut over = Vec::new();
+        let mut settled = page.damaged;
+        let away_since = flow.cold.away_since();
+        for SavedDelivery {
+            number,
+            message,
+            receipt,
+        } in page.deliveries
+        {
+            let Some(message) = message else { continue };
+            taken.add(message.payload_len(), receipt.qos);
+            let waited = Some(number) > before || has_waited(&receipt, &message, away_since);
+            if receipt.qos == QoS::AtMostOnce && !waited {
+                settled.add(message.payload_len(), receipt.qos);
+                over.push(number);
+                continue;
+            }
+            flow.push(Delivery {
+                message,
+                extra: receipt.extra,
+                qos: receipt.qos,
+                retain: receipt.retain,
+                number: Some(number),
+                dup: receipt.qos == QoS::AtLeastOnce && !waited,
+            });
+        }
+        let missing = flow.cold.end_read(page.upto, taken, page.last);
+        let lost = missing.messages + page.damaged.messages;
+        if lost > 0 {
+            sink.tell(Event::MessagesDamaged {
+                client_id: &state.client_id,
+                messages: lost,
+            });
+            self.tally.publishes_dropped += lost;
+        }
+        self.count_gone(settled.and(missing));
+        for number in over {
+            self.let_go(session, Some(number), sink);
+        }
+        self.pump(now, session, sink);
+    }
+
+    /// Messages that are in the store alone are over.
+    pub(super) fn count_gone(&mut self, backlog: Backlog) {
+        let bytes = usize::try_from(backlog.bytes).unwrap_or(usize::MAX);
+        self.count_settled(backlog.messages, bytes);
+    }
+
+    /// Whether a session has to stay in the store because part of its queue is only there.
+    pub(super) fn is_cold(&self, session: SessionId) -> bool {
+        let state = self.sessions.get(key(session));
+        let flow = state.and_then(|state| state.flow.as_ref());
+        flow.is_some_and(|flow| !flow.cold.is_empty())
+    }
+}
+
+/// Whether a message from a former life of the broker has waited all the time. Unless the client has
+/// been away since before it was published it may have got the message (in one millisecond it can
+/// come, get it and go), and its answer may be lost: QoS 1 is a repetition then [MQTT-3.3.1-1], and
+/// QoS 0 is over.
+pub(super) fn has_waited(
+    receipt: &Receipt,
+    message: &Message,
+    away_since: Option<UnixTime>,
+) -> bool {
+    let published = message.view().head.published;
+    receipt.away && away_since.is_some_and(|since| since < published)
+}
