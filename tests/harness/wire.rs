@@ -119,6 +119,17 @@ impl Wire {
         self.fill(&mut body).then_some(Packet { first, body })
     }
 
+    /// Whether nothing has come, not even the end, that was not taken.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn is_silent(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a socket");
+        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Packets up to the first of this type, which is the last one returned.
     ///
     /// # Panics

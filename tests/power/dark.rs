@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 
-use mqtt_tests::{Broker, Setup, disk_library};
+use mqtt_tests::{Broker, Setup, disk_library, wait_until};
 
 /// Where the store lies that the disk watches, in a broker's folder.
 pub(crate) const WATCHED: &str = "disk";
@@ -53,6 +53,11 @@ impl Disk {
         self.with("MQTT_DISK_FAIL", order)
     }
 
+    /// Syncs wait between [`hold`] and [`release`].
+    pub(crate) fn holding(self) -> Self {
+        self.with("MQTT_DISK_HOLD", "{folder}/hold")
+    }
+
     /// Syncs do nothing.
     pub(crate) fn lying(self) -> Self {
         self.with("MQTT_DISK_LIES", "1")
@@ -67,6 +72,25 @@ impl Disk {
 /// See [`Disk::counting_later`].
 pub(crate) fn count_from_now(broker: &Broker) {
     fs::write(broker.path("from"), "").expect("a temporary file takes text");
+}
+
+/// From now on syncs wait.
+pub(crate) fn hold(broker: &Broker) {
+    fs::write(broker.path("hold"), "").expect("a temporary file takes text");
+}
+
+/// Returns once a sync waits.
+pub(crate) fn wait_until_held(broker: &Broker) {
+    let waits = broker.path("hold.waits");
+    wait_until("a sync waits", || waits.exists().then_some(()));
+}
+
+/// Lets syncs go on.
+pub(crate) fn release(broker: &Broker) {
+    for file in ["hold.waits", "hold"] {
+        // Nobody may have waited.
+        let _ = fs::remove_file(broker.path(file));
+    }
 }
 
 /// A broker that does not run yet but has a port and a folder with a place for a disk.

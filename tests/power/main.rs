@@ -5,6 +5,7 @@
 
 #[path = "../crash/actor.rs"]
 mod actor;
+mod answers;
 mod bite;
 #[path = "../crash/changer.rs"]
 mod changer;
