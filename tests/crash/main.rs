@@ -9,6 +9,7 @@ mod changer;
 mod check;
 mod files;
 mod kill_loop;
+mod modes;
 mod publisher;
 mod reuse;
 mod rng;

@@ -20,6 +20,7 @@ mod publisher;
 mod reuse;
 #[path = "../crash/rng.rs"]
 mod rng;
+mod silence;
 #[path = "../crash/storm.rs"]
 mod storm;
 #[path = "../crash/subscriber.rs"]
