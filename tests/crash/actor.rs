@@ -27,6 +27,8 @@ pub(crate) struct Actor {
     pub(crate) connection: Connection,
     /// The broker has promised to keep the session.
     has_session: bool,
+    /// It did not.
+    pub(crate) lost_session: bool,
     durable: bool,
 }
 
@@ -69,6 +71,7 @@ impl Actor {
             name: name.to_owned(),
             connection: Connection::new(options),
             has_session: false,
+            lost_session: false,
             durable,
         }
     }
@@ -90,6 +93,8 @@ impl Actor {
             .await?;
         if self.has_session && !connected.session_present {
             self.fail("its session is gone");
+            self.world.count("sessions lost");
+            self.lost_session = true;
         }
         self.has_session = self.durable;
         Ok(())

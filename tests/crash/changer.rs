@@ -47,6 +47,12 @@ impl Changer {
 
     async fn connect_and_look(&mut self) -> Result<(), Lost> {
         self.actor.connect().await?;
+        if std::mem::take(&mut self.actor.lost_session) {
+            let lost = self.subscribed.values().filter(|promised| **promised);
+            self.actor.world.add("subscriptions lost", lost.count());
+            self.subscribed = (0..FILTERS).map(|which| (which, false)).collect();
+            self.request("end", true).await?;
+        }
         if !self.has_end {
             self.request("end", true).await?;
             self.has_end = true;

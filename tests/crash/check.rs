@@ -22,26 +22,27 @@ pub(crate) fn subscriber(world: &World, name: &str, has_qos_2: bool) {
             .copied()
             .filter(|number| seen.insert(*number));
         let firsts: Vec<u64> = firsts.collect();
-        let complain = |what: &str, which: Vec<u64>| {
+        let complain = |what: &'static str, which: Vec<u64>| {
+            world.add(what, which.len());
             let some: Vec<u64> = which.iter().copied().take(NAMED).collect();
             let count = which.len();
             world.fail(format!("{name}, {topic}: {count} {what}: {some:?}"));
         };
         let missing: Vec<u64> = (1..=progress.sent).filter(|n| !seen.contains(n)).collect();
         if !missing.is_empty() {
-            complain("missing", missing);
+            complain("messages missing", missing);
         }
         let pairs = firsts.iter().zip(firsts.iter().skip(1));
         let disordered = pairs.filter(|(before, after)| before > after);
         let disordered: Vec<u64> = disordered.map(|(_, after)| *after).collect();
         if !disordered.is_empty() {
-            complain("out of order", disordered);
+            complain("messages out of order", disordered);
         }
         let doubled = numbers.len() - seen.len();
         if has_qos_2 && topic.contains("/q2/") && doubled > 0 {
             let mut once = BTreeSet::new();
             let twice = numbers.iter().copied().filter(|n| !once.insert(*n));
-            complain("doubled", twice.collect());
+            complain("messages of QoS 2 doubled", twice.collect());
         }
         if doubled > 0 {
             world.count("topics with repeated QoS 1 deliveries");

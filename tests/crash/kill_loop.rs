@@ -7,17 +7,15 @@ use mqtt_tests::Setup;
 
 use crate::rng::{Rng, fresh_seed, number_from};
 use crate::storm::{Load, Storm, config_with};
+use crate::world::PLAIN;
 
 const ROUNDS: u64 = 25;
 /// From the broker's readiness to its death.
 const LIFE_MILLIS: (usize, usize) = (20, 700);
 
 fn config(shards: usize) -> String {
-    let shards = match env::var_os("MQTT_CRASH_PLAIN") {
-        Some(_) => String::new(),
-        None => format!("shards {shards}\n"),
-    };
-    config_with(&format!("{shards}persistence_location {{folder}}/\n"))
+    let lines = env::var(PLAIN).unwrap_or_else(|_| format!("shards {shards}"));
+    config_with(&format!("{lines}\npersistence_location {{folder}}/\n"))
 }
 
 #[test]

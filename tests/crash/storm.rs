@@ -122,6 +122,9 @@ impl Storm {
 
     /// Demands that nobody has complained.
     pub(crate) fn assert_sound(&self, when: &str) {
+        if self.world.lenient {
+            return;
+        }
         let failures = self.world.failures();
         let mut said = String::new();
         for failure in &failures {
@@ -156,7 +159,7 @@ impl Storm {
         let failures = world.failures();
         let port = broker.port();
         assert!(
-            failures.is_empty(),
+            failures.is_empty() || world.lenient,
             "{when}, at the end, on port {port}:\n  {}",
             failures.join("\n  ")
         );
@@ -176,9 +179,8 @@ impl Storm {
         runtime.block_on(publisher::publish_once(closing, "end"));
         runtime.block_on(async {
             looking.connect().await.expect("a broker that stays");
-            watcher::look(&mut looking)
-                .await
-                .expect("a broker that stays");
+            // What it misses it says itself.
+            let _ = watcher::look(&mut looking).await;
         });
         // The end was queued behind everything else.
         let mut takers = SUBSCRIBERS.iter().chain(&MEMBERS);
@@ -201,6 +203,7 @@ impl Storm {
         }
         if !missing.is_empty() {
             let some: Vec<_> = missing.iter().take(8).collect();
+            world.add("messages missing in the group", missing.len());
             world.fail(format!("group: {} missing: {some:?}", missing.len()));
         }
     }

@@ -64,7 +64,7 @@ impl Subscriber {
     }
 
     async fn be_there(&mut self) -> Result<(), Lost> {
-        if !self.subscribed {
+        if !self.subscribed || std::mem::take(&mut self.actor.lost_session) {
             self.subscribe().await?;
         }
         let stay = match self.habit {
@@ -122,8 +122,9 @@ impl Subscriber {
             answer.reasons.iter().all(|reason| !reason.is_error()),
             "{answer:?}"
         );
-        self.subscribed = true;
-        self.actor.world.report_ready();
+        if !std::mem::replace(&mut self.subscribed, true) {
+            self.actor.world.report_ready();
+        }
         Ok(())
     }
 }
