@@ -21,6 +21,8 @@ const BEGINNINGS: usize = 3;
 const CALLS_OF_A_BEGINNING: usize = 60;
 /// A round whose cut has not come ends without it.
 const LIFE: Duration = Duration::from_secs(3);
+/// How calls to the database end; it is written when everything is brought into it.
+const DATABASE: &str = ".db";
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Few and small, many and small, and large ones among few.
@@ -82,13 +84,15 @@ impl Count {
     }
 }
 
-/// Where the next cut is: few calls away or many, in the journal, or in the database alone.
+/// Where the next cut is: few calls away or many, in the journal, in the database alone, in a sync.
 fn draw_cut(rng: &mut Rng) -> (u64, &'static str) {
     let magnitude = 2 + rng.below(11);
     let number = 1 + rng.below(1 << magnitude) as u64;
-    match rng.below(6) {
-        0 => (1 + number % 40, ".db"),
-        1 => (number, ".db-wal"),
+    match rng.below(8) {
+        0 => (1 + number % 40, DATABASE),
+        1 => (1 + number % 3, "sync mosquitto.db"),
+        2 => (1 + number % 100, "sync mosquitto.db-wal"),
+        3 => (number, ".db-wal"),
         _ => (number, ""),
     }
 }
@@ -121,7 +125,7 @@ fn round(storm: &mut Storm, rng: &mut Rng, count: &mut Count, when: &str) {
     };
     if order == Some(Signal::SIGTERM) {
         // The first calls to the database are those of the end.
-        (number, name) = (1 + rng.below(100) as u64, ".db");
+        (number, name) = (1 + rng.below(100) as u64, DATABASE);
     }
     let disk = Disk::new(rng.below(usize::MAX) as u64)
         .cut(number, name)
@@ -135,7 +139,7 @@ fn round(storm: &mut Storm, rng: &mut Rng, count: &mut Count, when: &str) {
     }
     storm.world.set_up(true);
     let until_order = Deadline::after(rng.millis(10, 400));
-    let mut order = order.or_else(|| (name == ".db").then_some(Signal::SIGUSR1));
+    let mut order = order.or_else(|| name.ends_with(DATABASE).then_some(Signal::SIGUSR1));
     let life = Deadline::after(LIFE);
     let ended = loop {
         if let Some(status) = storm.broker.ended() {

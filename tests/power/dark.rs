@@ -32,9 +32,9 @@ impl Disk {
         self
     }
 
-    /// The power is cut in the `number`-th call that changes a file whose name ends like this.
-    pub(crate) fn cut(self, number: u64, name: &str) -> Self {
-        let order = format!("{number} {name}");
+    /// The power is cut in the `number`-th of those calls that end like this in the trace.
+    pub(crate) fn cut(self, number: u64, end: &str) -> Self {
+        let order = format!("{number} {end}");
         self.with("MQTT_DISK_CUT", order.trim_end())
     }
 

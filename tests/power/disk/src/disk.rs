@@ -144,7 +144,7 @@ impl Disk {
             self.orders.from = None;
         }
         if let Some(cut) = &self.orders.cut
-            && name.ends_with(&cut.name)
+            && format!("{} {name}", kind.name()).ends_with(&cut.name)
         {
             self.calls += 1;
             if self.calls == cut.number {

@@ -45,7 +45,7 @@ pub(crate) struct Fail {
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) number: u64,
-    /// How the names of the files end whose calls count; empty for all.
+    /// How those that count end, as the trace has them: kind and name of the file. Empty for all.
     pub(crate) name: String,
 }
 
