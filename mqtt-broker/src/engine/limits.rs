@@ -57,6 +57,8 @@ pub struct Settings {
     pub topic_slashes_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: usize,
+    /// Bytes of the filters of one session, in all.
+    pub filter_bytes_max: usize,
     /// How often expired retained messages are looked for.
     pub retain_expiry_interval: Option<Duration>,
     /// A store keeps what is durable. Does not change while the broker runs.
@@ -130,6 +132,7 @@ impl Default for Settings {
             topic_slashes_max: 200,
             // Nobody has that many; without a bound one client could have all the memory.
             subscriptions_max: 100_000,
+            filter_bytes_max: 16 * 1024 * 1024,
             retain_expiry_interval: None,
             durable: false,
             trace: false,

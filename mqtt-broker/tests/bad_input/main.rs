@@ -16,6 +16,7 @@
 mod broker;
 mod packets;
 mod proportion;
+mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -28,7 +29,7 @@ use mqtt_broker::engine::sink::Sink;
 use mqtt_codec::{Connect, Properties, PropertiesBuf, Property, QoS, TopicName, Version, Will};
 
 use broker::Broker;
-use packets::{publish, retain, subscribe, unsubscribe, user_properties};
+use packets::{publish, retain, subscribe, user_properties};
 use proportion::{SLACK, assert_proportional};
 use support::counting::cost_of;
 use support::sockets::{connection, open_settings};
@@ -130,27 +131,6 @@ fn one_byte_a_second_ends_when_the_time_to_connect_ends() {
         broker.sockets.take(0).is_empty(),
         "nothing is said before CONNACK"
     );
-}
-
-#[test]
-fn thousands_of_filters_in_one_packet() {
-    let cost = |count| {
-        let names: Vec<String> = (0..count).map(|n| format!("some/+/level/{n:05}")).collect();
-        let names = || names.iter().map(String::as_str);
-        let mut broker = Broker::new();
-        broker.join(0);
-        let (on, off) = (subscribe(names()), unsubscribe(names()));
-        let subscribed = cost_of(|| broker.send(0, &on));
-        assert!(broker.sockets.take(0).len() > count, "a code for each");
-        let unsubscribed = cost_of(|| broker.send(0, &off));
-        assert!(broker.sockets.take(0).len() > count, "a code for each");
-        (subscribed, unsubscribed)
-    };
-    let (few, many) = (cost(5000), cost(20_000));
-    assert_proportional("SUBSCRIBE", few.0, many.0);
-    assert_proportional("UNSUBSCRIBE", few.1, many.1);
-    // Tables keep their room; what the filters themselves took is given back.
-    assert!(-many.1.kept > many.0.kept / 2, "{many:?}");
 }
 
 #[test]
@@ -382,28 +362,4 @@ fn many_retained_messages_read_at_once() {
     };
     assert_proportional("retained", cost(1250, false), cost(5000, false));
     cost(20_000, true);
-}
-
-#[test]
-fn a_message_that_matches_in_many_ways_finds_each_subscription_once() {
-    let cost = |levels: u32| {
-        let filters: Vec<String> = (0..1_u32 << levels)
-            .map(|bits| {
-                let level = |n| if bits >> n & 1 == 0 { "+" } else { "a" };
-                (0..levels).map(level).collect::<Vec<_>>().join("/")
-            })
-            .collect();
-        let mut broker = Broker::new();
-        broker.join(0);
-        broker.join(1);
-        broker.ask(1, &subscribe(filters.iter().map(String::as_str)));
-        let topic = vec!["a"; levels as usize].join("/");
-        let message = publish(&topic, QoS::AtMostOnce, b"", &PropertiesBuf::new());
-        let cost = cost_of(|| broker.send(0, &message));
-        let received = broker.sockets.take(1).len();
-        assert!(received >= message.len(), "it was delivered");
-        assert!(received <= filters.len() * message.len(), "{received}");
-        cost
-    };
-    assert_proportional("matches", cost(8), cost(10));
 }

@@ -3,5 +3,6 @@
 pub mod cache;
 pub mod filter_map;
 pub mod groups;
+mod levels;
 pub mod local;
 pub mod trie;

@@ -14,11 +14,14 @@ pub struct Filters(Kind);
 #[derive(Debug)]
 enum Kind {
     Few(Vec<Arc<str>>),
-    #[expect(
-        clippy::box_collection,
-        reason = "keeps the sessions with few filters small"
-    )]
-    Many(Box<HashSet<Arc<str>>>),
+    /// Boxed, so that sessions with few filters are small.
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+struct Many {
+    filters: HashSet<Arc<str>>,
+    bytes: usize,
 }
 
 impl Default for Filters {
@@ -33,7 +36,16 @@ impl Filters {
     pub fn len(&self) -> usize {
         match &self.0 {
             Kind::Few(few) => few.len(),
-            Kind::Many(many) => many.len(),
+            Kind::Many(many) => many.filters.len(),
+        }
+    }
+
+    /// Bytes of all their texts.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Kind::Few(few) => few.iter().map(|filter| filter.len()).sum(),
+            Kind::Many(many) => many.bytes,
         }
     }
 
@@ -48,7 +60,7 @@ impl Filters {
     pub fn contains(&self, filter: &str) -> bool {
         match &self.0 {
             Kind::Few(few) => few.iter().any(|known| **known == *filter),
-            Kind::Many(many) => many.contains(filter),
+            Kind::Many(many) => many.filters.contains(filter),
         }
     }
 
@@ -60,12 +72,12 @@ impl Filters {
                 few.push(filter);
             }
             Kind::Few(few) => {
-                let many = few.drain(..).chain(std::iter::once(filter));
-                self.0 = Kind::Many(Box::new(many.collect()));
+                let mut many = Box::<Many>::default();
+                let all = few.drain(..).chain(std::iter::once(filter));
+                all.for_each(|filter| many.insert(filter));
+                self.0 = Kind::Many(many);
             }
-            Kind::Many(many) => {
-                many.insert(filter);
-            }
+            Kind::Many(many) => many.insert(filter),
         }
     }
 
@@ -77,11 +89,12 @@ impl Filters {
                 Some(few.swap_remove(place))
             }
             Kind::Many(many) => {
-                let taken = many.take(filter);
-                if many.is_empty() {
+                let taken = many.filters.take(filter)?;
+                many.bytes -= taken.len();
+                if many.filters.is_empty() {
                     self.0 = Kind::Few(Vec::new());
                 }
-                taken
+                Some(taken)
             }
         }
     }
@@ -94,7 +107,16 @@ impl Filters {
         };
         few.into_iter()
             .flatten()
-            .chain(many.into_iter().flat_map(|many| many.iter()))
+            .chain(many.into_iter().flat_map(|many| many.filters.iter()))
+    }
+}
+
+impl Many {
+    fn insert(&mut self, filter: Arc<str>) {
+        let bytes = filter.len();
+        if self.filters.insert(filter) {
+            self.bytes += bytes;
+        }
     }
 }
 
@@ -112,12 +134,15 @@ mod tests {
                 filters.insert(name(n).into());
             }
             assert_eq!((filters.len(), filters.iter().count()), (count, count));
+            let bytes: usize = (0..count).map(|n| name(n).len()).sum();
+            assert_eq!(filters.bytes(), bytes);
             for n in 0..count {
                 assert!(filters.contains(&name(n)));
                 assert_eq!(filters.remove(&name(n)).as_deref(), Some(&*name(n)));
                 assert_eq!(filters.remove(&name(n)), None);
             }
             assert!(filters.is_empty() && filters.iter().next().is_none());
+            assert_eq!(filters.bytes(), 0);
         }
     }
 }

@@ -114,9 +114,9 @@ impl Shard {
             options.no_local = shared.is_none();
             options.retain_as_published = true;
         }
-        let known = state.filters.len();
-        let full = known >= self.settings.subscriptions_max && !state.filters.contains(text);
-        if full {
+        let full = state.filters.len() >= self.settings.subscriptions_max
+            || state.filters.bytes() + text.len() > self.settings.filter_bytes_max;
+        if full && !state.filters.contains(text) {
             return Err(ReasonCode::QuotaExceeded);
         }
         let filter_text: Arc<str> = text.into();
