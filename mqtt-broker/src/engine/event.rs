@@ -70,6 +70,11 @@ pub enum Event<'a> {
         /// How many.
         messages: u64,
     },
+    /// The store takes nothing more, or takes all again.
+    StoreFull {
+        /// Which.
+        full: bool,
+    },
     /// A message does not fit into the client's Maximum Packet Size and was dropped for it.
     OutgoingTooLarge {
         /// For whom.

@@ -46,6 +46,7 @@ impl Observer for Log {
                 client_id,
                 messages,
             } => client_lines::messages_damaged(self, client_id, messages),
+            Event::StoreFull { full } => store_full(self, full),
             Event::OutgoingTooLarge { client_id, bytes } => self.tell(
                 Level::Notice,
                 format_args!(
@@ -84,6 +85,23 @@ impl Observer for Log {
 
     fn runtime_event(&self, event: &RuntimeEvent<'_>) {
         runtime_lines::tell(self, event);
+    }
+}
+
+fn store_full(log: &Log, full: bool) {
+    if full {
+        log.tell(
+            Level::Warning,
+            format_args!(
+                "The disk of the store is full: messages that would have to be kept are refused \
+                 until 64 MiB are free."
+            ),
+        );
+    } else {
+        log.tell(
+            Level::Notice,
+            format_args!("The disk of the store has room again."),
+        );
     }
 }
 

@@ -134,6 +134,13 @@ impl Groups {
         }
     }
 
+    /// Whether any member's session is durable.
+    #[must_use]
+    pub fn is_durable(&self, number: u32) -> bool {
+        let group = self.groups.at(number);
+        group.is_some_and(|(_, group)| group.members.iter().any(|member| member.durable))
+    }
+
     /// The number of a group.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<u32> {

@@ -46,6 +46,10 @@ impl Shard {
             self.close(now, id, cause, None, sink);
             return;
         }
+        if let Some(refusal) = self.has_no_room_for_session(&admitted) {
+            self.refuse_admission(id, refusal, sink);
+            return;
+        }
         let mut resumed = self.take_over(now, &admitted, sink);
         if let Some(old) = resumed
             && admitted.clean_start

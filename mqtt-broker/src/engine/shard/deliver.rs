@@ -40,7 +40,8 @@ impl Shard {
     ) -> Frames {
         let mut frames = std::mem::take(&mut self.frames);
         frames.begin(message.cloned());
-        let off = !self.settings.durable || is_own(view.topic);
+        let is_free = self.store_is_full && view.head.qos == QoS::AtMostOnce;
+        let off = !self.settings.durable || is_own(view.topic) || is_free;
         frames.keeping.begin(off, owed_to);
         frames
     }

@@ -16,6 +16,7 @@ mod publish;
 mod pump;
 mod reload;
 mod restore;
+mod scarce;
 mod shared;
 mod state;
 mod subscribe;
@@ -91,6 +92,8 @@ pub struct Shard {
     random: StdRng,
     next_sweep: Option<Instant>,
     promises: Promises,
+    /// The store takes nothing more.
+    store_is_full: bool,
     // Buffers that are used again in each turn.
     frames: Frames,
     scratch: Vec<u8>,
@@ -124,6 +127,7 @@ impl Shard {
             random: StdRng::from_seed(seed),
             next_sweep: None,
             promises: Promises::default(),
+            store_is_full: false,
             frames: Frames::default(),
             scratch: Vec::new(),
             forwarded: PropertiesBuf::new(),
@@ -224,6 +228,11 @@ impl Shard {
     pub fn handle_page<S: Sink>(&mut self, now: Now, page: Page, sink: &mut S) {
         self.take_page(now, page, sink);
         self.uncounted = true;
+    }
+
+    /// The store has no room for more, or has room again.
+    pub fn handle_store_full<S: Sink>(&mut self, full: bool, sink: &mut S) {
+        self.note_store_full(full, sink);
     }
 
     /// The answer to a question. For a connection that is gone it is dropped.

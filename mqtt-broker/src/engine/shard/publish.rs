@@ -10,7 +10,7 @@ use super::packets::Next;
 use super::{Shard, key, place};
 use crate::auth::Action;
 use crate::engine::envelope::{Message, MessageHead, MessageView};
-use crate::engine::event::Event;
+use crate::engine::event::{Cause, Event};
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::lobby::connect::{forward, is_forwarded};
 use crate::engine::session::{HELD_BYTES_MAX, Held, Session};
@@ -78,6 +78,7 @@ impl Shard {
         topic: TopicName<'_>,
         sink: &mut S,
     ) -> Next {
+        let no_room = self.store_is_full && self.has_no_room_for(session, publish, topic);
         let Some(publisher) = self.sessions.get(key(session)) else {
             return Next::Nothing;
         };
@@ -102,13 +103,19 @@ impl Shard {
         } else {
             None
         };
-        if let Some(reason) = denied {
+        let no_room = no_room && denied.is_none();
+        if let Some(reason) = denied.or_else(|| no_room.then_some(ReasonCode::QuotaExceeded)) {
             let packet = Packet::Publish(*publish);
             sink.tell(Event::PublishDenied {
                 client_id: &client_id,
                 reason,
                 packet: &packet,
             });
+            if no_room && !self.version_of(id).is_v5() {
+                // An answer would be a promise; without one the client sends it again.
+                self.close(now, id, Cause::Refused(reason), None, sink);
+                return Next::Nothing;
+            }
             self.answer_denied(id, session, publish, reason, sink);
             return Next::Packet;
         }

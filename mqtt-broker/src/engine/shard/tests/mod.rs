@@ -6,6 +6,7 @@ mod disk;
 mod durable;
 mod limits;
 mod publishing;
+mod scarce;
 mod sessions;
 mod shared;
 mod storm;

@@ -113,6 +113,7 @@ impl Sink for TestSink {
             } => {
                 format!("{} gone: {cause:?}", client_id.unwrap_or("?"))
             }
+            Event::StoreFull { full } => format!("store full: {full}"),
             Event::MessagesDropped { client_id } => format!("{client_id} dropping"),
             Event::MessagesDamaged {
                 client_id,
@@ -499,6 +500,13 @@ impl World {
             shard.handle_settings(self.now, Arc::clone(&settings), sink);
         }
         self.settle();
+    }
+
+    /// The store has no room for more, or has room again.
+    pub(super) fn fill_store(&mut self, full: bool) {
+        for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
+            shard.handle_store_full(full, sink);
+        }
     }
 
     pub(super) fn stop(&mut self) {
