@@ -32,6 +32,8 @@ pub(super) struct ToStore {
     pub(super) submitted: Ticket,
     /// The last one that the shard knows to be durable.
     pub(super) durable: Ticket,
+    /// The shard knows that the disk has no room.
+    pub(super) no_room: bool,
 }
 
 /// The surroundings of one shard.

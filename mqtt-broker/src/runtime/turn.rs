@@ -186,10 +186,10 @@ impl Turn {
         // The others set what they have to say and look whether somebody sleeps; this is the other
         // side.
         let to_store = &self.sink.to_store;
-        let news = to_store
-            .store
-            .as_ref()
-            .is_some_and(|store| store.durable(self.sink.me) > to_store.durable);
+        let news = to_store.store.as_ref().is_some_and(|store| {
+            store.durable(self.sink.me) > to_store.durable
+                || store.has_no_room() != to_store.no_room
+        });
         let news = news
             || (waits_for_disk && !self.store_is_full())
             || (self.stopped.is_some() && !self.all_have_stopped && self.post.all_have_stopped());
@@ -208,6 +208,7 @@ impl Turn {
     fn take_durable(&mut self) {
         let to_store = &mut self.sink.to_store;
         let Some(store) = &to_store.store else { return };
+        let no_room = store.has_no_room();
         let durable = store.durable(self.sink.me);
         if durable > to_store.durable {
             to_store.durable = durable;
@@ -217,6 +218,9 @@ impl Turn {
             for page in pages {
                 self.shard.handle_page(self.sink.now, page, &mut self.sink);
             }
+        }
+        if std::mem::replace(&mut self.sink.to_store.no_room, no_room) != no_room {
+            self.shard.handle_store_full(no_room, &mut self.sink);
         }
     }
 

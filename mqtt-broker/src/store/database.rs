@@ -11,6 +11,7 @@ use super::StoreError;
 use super::blob;
 use super::hot::Hot;
 use super::ledger::Effect;
+use super::room::Room;
 use super::schema::{self, Sync};
 use crate::engine::ids::ShardId;
 use crate::engine::session::SessionExpiry;
@@ -36,6 +37,7 @@ pub struct Database {
     pub(super) messages_written: i64,
     /// Pages that were read and not handed over.
     pub(super) pages: Vec<(ShardId, Page)>,
+    pub(super) room: Room,
 }
 
 impl Database {
@@ -58,18 +60,45 @@ impl Database {
             messages: 0,
             messages_written: 0,
             pages: Vec::new(),
+            room: Room::of(path),
         })
     }
 
     /// Lets something take effect; [`Self::commit`] makes it last.
     ///
     /// # Errors
-    /// Whatever the disk has. The transaction is of no use then.
-    pub fn apply(&mut self, effect: Effect) -> rusqlite::Result<()> {
+    /// Whatever the disk has. The transaction is of no use then: see [`Self::undo`].
+    pub fn apply(&mut self, effect: &Effect) -> rusqlite::Result<()> {
         match effect {
-            Effect::Publish(publish, rows) => self.publish(*publish, rows),
+            Effect::Publish(publish, rows) => self.publish(publish, rows),
             Effect::Op(op) => self.op(op),
         }
+    }
+
+    /// One transaction.
+    ///
+    /// # Errors
+    /// As [`Self::apply`] and [`Self::commit`].
+    pub fn transact(&mut self, effects: &[Effect]) -> rusqlite::Result<()> {
+        for effect in effects {
+            self.apply(effect)?;
+        }
+        self.tidy()?;
+        self.commit()
+    }
+
+    /// Nothing happened since the last commit. It may be tried again if the disk had no room: a write
+    /// that failed left nothing behind, other than a sync that failed.
+    ///
+    /// # Errors
+    /// Whatever the disk has.
+    pub fn undo(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.hot.undo_changes();
+        self.pages.clear();
+        self.recall()
     }
 
     /// Makes everything applied so far last.
@@ -93,10 +122,11 @@ impl Database {
             self.run(update, [self.messages])?;
             self.messages_written = self.messages;
         }
-        if self.connection.is_autocommit() {
-            return Ok(());
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("COMMIT")?;
         }
-        self.connection.execute_batch("COMMIT")
+        self.hot.keep_changes();
+        Ok(())
     }
 
     /// Moves the journal into the file and ends it, so that one file holds everything.
@@ -115,7 +145,7 @@ impl Database {
         self.connection.prepare_cached(statement)?.execute(values)
     }
 
-    fn publish(&mut self, publish: PublishOp, parts: Vec<Row>) -> rusqlite::Result<()> {
+    fn publish(&mut self, publish: &PublishOp, parts: &[Row]) -> rusqlite::Result<()> {
         match publish.origin {
             Origin::Fresh => {}
             Origin::Released { session, packet_id } => {
@@ -128,38 +158,38 @@ impl Database {
             Origin::Will { session } => self.forget_will(session)?,
             Origin::Moved { session, number } => self.settle(session, number)?,
         }
-        for row in publish.rows.into_iter().chain(parts) {
+        for row in publish.rows.iter().chain(parts) {
             self.insert(row)?;
         }
-        match publish.retain {
-            Some(retain) => self.retain(&retain),
+        match &publish.retain {
+            Some(retain) => self.retain(retain),
             None => Ok(()),
         }
     }
 
-    fn op(&mut self, op: StoreOp) -> rusqlite::Result<()> {
+    fn op(&mut self, op: &StoreOp) -> rusqlite::Result<()> {
         match op {
             // Both are effects of their own; see the ledger.
-            StoreOp::Publish(publish) => self.publish(*publish, Vec::new()),
+            StoreOp::Publish(publish) => self.publish(publish, &[]),
             StoreOp::Part(_) => Ok(()),
             StoreOp::Hold {
                 session,
                 packet_id,
                 message,
             } => {
-                let blob = blob::write_message(&message);
+                let blob = blob::write_message(message);
                 let values = params![session.0.get(), packet_id.get(), blob];
                 let replace = "INSERT OR REPLACE INTO held(s, p, b) VALUES(?1, ?2, ?3)";
                 self.run(replace, values)?;
                 Ok(())
             }
-            StoreOp::Acked { session, number } => self.settle(session, number),
+            StoreOp::Acked { session, number } => self.settle(*session, *number),
             StoreOp::Sent {
                 session,
                 number,
                 packet_id,
             } => {
-                let values = params![session.0.get(), key(number), packet_id.get()];
+                let values = params![session.0.get(), key(*number), packet_id.get()];
                 self.run("UPDATE q SET p = ?3 WHERE s = ?1 AND m = ?2", values)?;
                 Ok(())
             }
@@ -167,28 +197,28 @@ impl Database {
                 session,
                 number,
                 packet_id,
-            } => self.release(session, number, packet_id),
-            StoreOp::Completed { session, packet_id } => self.complete(session, packet_id),
-            StoreOp::Read(read) => self.read(&read),
-            StoreOp::Session(session) => self.session(&session),
+            } => self.release(*session, *number, *packet_id),
+            StoreOp::Completed { session, packet_id } => self.complete(*session, *packet_id),
+            StoreOp::Read(read) => self.read(read),
+            StoreOp::Session(session) => self.session(session),
             StoreOp::Away {
                 session,
                 since,
                 expiry,
                 will_due,
-            } => self.away(session, since, expiry, will_due),
-            StoreOp::End { session } => self.end(session),
+            } => self.away(*session, *since, *expiry, *will_due),
+            StoreOp::End { session } => self.end(*session),
             StoreOp::Subscribe {
                 session,
                 subscription,
-            } => self.subscribe(session, &subscription),
+            } => self.subscribe(*session, subscription),
             StoreOp::Replayed { session, filter } => {
-                let values = params![session.0.get(), &*filter];
+                let values = params![session.0.get(), filter];
                 self.run("UPDATE sub SET r = 0 WHERE s = ?1 AND f = ?2", values)?;
                 Ok(())
             }
             StoreOp::Unsubscribe { session, filter } => {
-                let values = params![session.0.get(), &*filter];
+                let values = params![session.0.get(), filter];
                 self.run("DELETE FROM sub WHERE s = ?1 AND f = ?2", values)?;
                 Ok(())
             }

@@ -15,24 +15,24 @@ const SLICE: usize = 1000;
 impl Database {
     /// A message with its receivers. Those who are connected and will answer soon stand in its own
     /// row; QoS 2 has states, and needs a row for each.
-    pub(super) fn insert(&mut self, row: Row) -> rusqlite::Result<()> {
+    pub(super) fn insert(&mut self, row: &Row) -> rusqlite::Result<()> {
         let Row {
             number,
-            message,
-            receivers,
-        } = row;
-        let (queued, inline): (Vec<Receipt>, Vec<Receipt>) = receivers
-            .into_iter()
-            .partition(|receipt| receipt.away || receipt.qos != QoS::AtLeastOnce);
-        if !queued.is_empty() {
-            let body = blob::write_message(&message);
-            self.insert_message(number, &body, queued.len())?;
-            for receipt in &queued {
+            ref message,
+            ref receivers,
+        } = *row;
+        let waits = |receipt: &&Receipt| receipt.away || receipt.qos != QoS::AtLeastOnce;
+        let queued = receivers.iter().filter(waits).count();
+        if queued > 0 {
+            self.insert_message(number, &blob::write_message(message), queued)?;
+            for receipt in receivers.iter().filter(waits) {
                 self.queue(number, receipt, message.payload_len())?;
             }
         }
-        if !inline.is_empty() {
-            self.hot.add(number, inline, message);
+        if queued < receivers.len() {
+            let inline = receivers.iter().filter(|receipt| !waits(receipt));
+            self.hot
+                .add(number, inline.cloned().collect(), message.clone());
         }
         Ok(())
     }

@@ -21,9 +21,18 @@ pub(super) struct Hot {
     bytes: usize,
     /// Those that may have no row yet.
     unwritten: Vec<MessageNo>,
+    /// What changed since the last commit, to be undone if the next one fails.
+    changes: Vec<Change>,
 }
 
 #[derive(Debug)]
+enum Change {
+    Added(MessageNo),
+    Settled(MessageNo, Receipt),
+    Taken(MessageNo, HotMessage),
+}
+
+#[derive(Clone, Debug)]
 struct HotMessage {
     receivers: Vec<Receipt>,
     bytes: usize,
@@ -54,20 +63,46 @@ pub(super) struct Cold {
 impl Hot {
     /// A message with its receivers. It gets its row with the next commit.
     pub(super) fn add(&mut self, number: MessageNo, receivers: Vec<Receipt>, message: Message) {
-        let bytes = message.bytes().len();
-        for receipt in &receivers {
-            let numbers = self.by_session.entry(receipt.session).or_default();
-            numbers.insert(number);
-        }
-        self.bytes += bytes;
         self.unwritten.push(number);
+        self.changes.push(Change::Added(number));
         let message = HotMessage {
             receivers,
-            bytes,
+            bytes: message.bytes().len(),
             payload_bytes: message.payload_len(),
             unwritten: Some(message),
         };
+        self.put(number, message);
+    }
+
+    fn put(&mut self, number: MessageNo, message: HotMessage) {
+        for receipt in &message.receivers {
+            let numbers = self.by_session.entry(receipt.session).or_default();
+            numbers.insert(number);
+        }
+        self.bytes += message.bytes;
         self.messages.insert(number, message);
+    }
+
+    /// Everything so far was committed.
+    pub(super) fn keep_changes(&mut self) {
+        self.changes.clear();
+    }
+
+    /// Nothing since the last commit happened.
+    pub(super) fn undo_changes(&mut self) {
+        self.unwritten.clear();
+        while let Some(change) = self.changes.pop() {
+            match change {
+                Change::Added(number) => drop(self.remove(number)),
+                Change::Settled(number, receipt) => {
+                    if let Some(mut message) = self.remove(number) {
+                        message.receivers.push(receipt);
+                        self.put(number, message);
+                    }
+                }
+                Change::Taken(number, message) => self.put(number, message),
+            }
+        }
     }
 
     /// A session is done with a message.
@@ -79,7 +114,8 @@ impl Hot {
         let Some(place) = receivers.position(|receipt| receipt.session == session) else {
             return Settled::Unknown;
         };
-        message.receivers.swap_remove(place);
+        let receipt = message.receivers.swap_remove(place);
+        self.changes.push(Change::Settled(number, receipt));
         let last = message.receivers.is_empty();
         self.forget(session, number);
         match last.then(|| self.take(number)).flatten() {
@@ -111,16 +147,22 @@ impl Hot {
 
     /// Takes a message out.
     pub(super) fn take(&mut self, number: MessageNo) -> Option<Cold> {
-        let message = self.messages.remove(&number)?;
-        self.bytes -= message.bytes;
-        for receipt in &message.receivers {
-            self.forget(receipt.session, number);
-        }
+        let message = self.remove(number)?;
+        self.changes.push(Change::Taken(number, message.clone()));
         Some(Cold {
             receivers: message.receivers,
             payload_bytes: message.payload_bytes,
             unwritten: message.unwritten,
         })
+    }
+
+    fn remove(&mut self, number: MessageNo) -> Option<HotMessage> {
+        let message = self.messages.remove(&number)?;
+        self.bytes -= message.bytes;
+        for receipt in &message.receivers {
+            self.forget(receipt.session, number);
+        }
+        Some(message)
     }
 
     /// The oldest message, if there are too many of them.

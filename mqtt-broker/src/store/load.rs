@@ -80,7 +80,28 @@ impl Database {
         Ok(recovered)
     }
 
-    fn load_gone(&self) -> Result<Vec<SessionNo>, StoreError> {
+    /// Reads again what is known of the file besides its messages.
+    pub(super) fn recall(&mut self) -> rusqlite::Result<()> {
+        self.gone = self.load_gone()?;
+        self.messages = self.load_count()?;
+        self.released.clear();
+        let mut query = self
+            .connection
+            .prepare("SELECT s, p, m FROM q INDEXED BY q_memory WHERE d <> 0 AND p IS NOT NULL")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let packet_id = PacketId::new(row.get(1)?);
+            if let (Some(session), Some(packet_id), Some(number)) =
+                (session_no(row.get(0)?), packet_id, number(row.get(2)?))
+            {
+                let released = self.released.entry(session).or_default();
+                released.insert(packet_id, number);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_gone(&self) -> rusqlite::Result<Vec<SessionNo>> {
         let mut query = self.connection.prepare("SELECT s FROM gone")?;
         let sessions = query.query_map([], |row| Ok(session_no(row.get(0)?)))?;
         let sessions: Vec<Option<SessionNo>> = sessions.collect::<rusqlite::Result<_>>()?;
@@ -88,14 +109,14 @@ impl Database {
     }
 
     /// How many messages there are. A file that somebody else has made may not say.
-    fn load_count(&mut self) -> Result<i64, StoreError> {
+    fn load_count(&mut self) -> rusqlite::Result<i64> {
         let query = "SELECT v FROM meta WHERE k = 'messages'";
         let known = self.connection.query_row(query, [], |row| row.get(0));
         if let Some(known) = known.optional()? {
             self.messages_written = known;
             return Ok(known);
         }
-        Ok(integer(&self.connection, "SELECT count(*) FROM msg")?)
+        integer(&self.connection, "SELECT count(*) FROM msg")
     }
 
     /// Sessions that were to end with their connections.

@@ -104,7 +104,7 @@ impl File {
         let mut database = open(&self.path());
         database.load(NOW).unwrap();
         for effect in effects {
-            database.apply(effect).unwrap();
+            database.apply(&effect).unwrap();
         }
         database.commit().unwrap();
     }
@@ -114,7 +114,7 @@ impl File {
         let mut database = open(&self.path());
         database.load(NOW).unwrap();
         for effect in effects {
-            database.apply(effect).unwrap();
+            database.apply(&effect).unwrap();
             database.commit().unwrap();
         }
     }
@@ -162,7 +162,7 @@ fn page(database: &mut Database, of: SessionNo, after: Option<MessageNo>) -> Pag
         messages: 3,
         bytes: u64::MAX,
     };
-    database.apply(Effect::Op(StoreOp::Read(read))).unwrap();
+    database.apply(&Effect::Op(StoreOp::Read(read))).unwrap();
     let [(ShardId(0), page)] = <[_; 1]>::try_from(database.take_pages()).unwrap() else {
         panic!("a page of another shard")
     };
@@ -459,7 +459,7 @@ fn a_long_queue_is_counted_at_a_start_and_read_in_pages() {
     assert_eq!(first.upto, Some(number(5)));
     // What takes effect before the read is in the page, and what is damaged is not.
     database
-        .apply(publish(1002, vec![away(QoS::AtLeastOnce)]))
+        .apply(&publish(1002, vec![away(QoS::AtLeastOnce)]))
         .unwrap();
     let damage = "UPDATE msg SET b = x'00' WHERE m = 1001";
     database.connection.execute_batch(damage).unwrap();
@@ -514,4 +514,87 @@ fn a_start_finds_what_has_to_be_in_memory_by_an_index() {
         "{read}"
     );
     assert!(!read.contains("TEMP"), "{read}");
+}
+
+/// SQLite may not make the file larger than it is by so many pages.
+fn limit(database: &Database, pages: i64) {
+    let count = "PRAGMA page_count";
+    let count: i64 = database
+        .connection
+        .query_row(count, [], |row| row.get(0))
+        .unwrap();
+    let most = format!("PRAGMA max_page_count={}", count + pages);
+    database
+        .connection
+        .query_row(&most, [], |_| Ok(()))
+        .unwrap();
+}
+
+#[test]
+fn what_a_full_disk_did_not_take_is_taken_later_and_nothing_twice() {
+    let file = File::new();
+    let online = |value| receipt(value, QoS::AtLeastOnce, false);
+    let acked = |value, message| {
+        Effect::Op(StoreOp::Acked {
+            session: session(value),
+            number: number(message),
+        })
+    };
+    let mut database = open(&file.path());
+    database.load(NOW).unwrap();
+    let begin = [
+        Effect::Op(connect(1)),
+        Effect::Op(connect(2)),
+        Effect::Op(connect(3)),
+        publish(1, vec![online(1), online(2)]),
+        publish(2, vec![online(1)]),
+        publish(3, vec![receipt(3, QoS::ExactlyOnce, true)]),
+        publish(4, vec![receipt(3, QoS::AtLeastOnce, true)]),
+    ];
+    database.transact(&begin).unwrap();
+    // One receiver is through with a message that another still needs.
+    database.transact(&[acked(1, 1)]).unwrap();
+    let mut more = vec![
+        acked(2, 1),
+        acked(1, 2),
+        publish(5, vec![online(1), online(2)]),
+        acked(2, 5),
+        Effect::Op(StoreOp::Released {
+            session: session(3),
+            number: number(3),
+            packet_id: id(7),
+        }),
+        Effect::Op(StoreOp::Away {
+            session: session(1),
+            since: NOW,
+            expiry: SessionExpiry::Never,
+            will_due: None,
+        }),
+        Effect::Op(StoreOp::End {
+            session: session(2),
+        }),
+    ];
+    more.extend((10..500).map(|n| publish(n, vec![receipt(3, QoS::AtLeastOnce, true)])));
+    limit(&database, 2);
+    for _ in 0..2 {
+        let error = database.transact(&more).unwrap_err();
+        assert!(database.room.is_reason(&error), "{error}");
+        database.undo().unwrap();
+    }
+    limit(&database, 1000);
+    database.transact(&more).unwrap();
+    drop(database);
+    let recovered = file.load();
+    let found = deliveries(&recovered);
+    let [first, third] = [&found[0], &found[1]];
+    assert_eq!(found.len(), 2, "the second has ended");
+    assert!(first.contains('5') && !first.contains('2'), "{first}");
+    assert!(third.contains("499"), "{third}");
+    let waiting: Vec<usize> = recovered
+        .sessions
+        .iter()
+        .map(|saved| saved.deliveries.len())
+        .collect();
+    // Message 3 as its packet id, 4, and 490 more.
+    assert_eq!(waiting, [1, 492]);
 }

@@ -7,12 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::database::Database;
-use super::ledger::Ledger;
+use super::ledger::{Effect, Ledger};
 use crate::engine::ids::ShardId;
 use crate::engine::store_op::{Page, Row, StoreOp, Ticket};
 
 /// How long what nobody waits for may stay in memory.
 const LAZY: Duration = Duration::from_secs(1);
+/// How long until it is looked again whether the disk has room.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Bytes that wait from which on shards stop reading.
 const FULL_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes for one transaction.
@@ -35,6 +37,8 @@ struct Desk {
     /// Bytes that were submitted and did not take effect.
     waiting: AtomicU64,
     full: AtomicBool,
+    /// The disk has no room for more.
+    no_room: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -77,6 +81,7 @@ impl Store {
             pages: (0..shards).map(|_| Mutex::default()).collect(),
             waiting: AtomicU64::new(0),
             full: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
         }))
     }
 
@@ -127,6 +132,12 @@ impl Store {
         self.0.full.load(Ordering::SeqCst)
     }
 
+    /// The disk has no room: nothing more must be taken that would have to be kept.
+    #[must_use]
+    pub fn has_no_room(&self) -> bool {
+        self.0.no_room.load(Ordering::SeqCst)
+    }
+
     /// Has the writer bring everything into the one file.
     pub fn save(&self) {
         self.inbox().checkpoint = true;
@@ -156,29 +167,25 @@ impl Store {
                 batches,
                 checkpoint,
                 ending,
-            } = self.take(database.is_tidying());
+            } = self.take(&database);
             if batches.is_empty() && ending {
                 database.commit()?;
-                database.checkpoint()?;
-                return Ok(());
+                return self.checkpoint(&database);
             }
             let mut done = 0;
             for batch in batches {
                 done += batch.bytes;
                 ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
-            while let Some(effect) = ledger.take() {
-                database.apply(effect)?;
-            }
-            database.tidy()?;
-            database.commit()?;
+            let effects: Vec<Effect> = std::iter::from_fn(|| ledger.take()).collect();
+            self.transact(&mut database, &effects, &mut wake)?;
             for (shard, page) in database.take_pages() {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
                     lock(pages).push(page);
                 }
             }
             if checkpoint {
-                database.checkpoint()?;
+                self.checkpoint(&database)?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
             // What waits for parts counts too.
@@ -197,15 +204,67 @@ impl Store {
         }
     }
 
+    /// One transaction, however long the disk has no room for it.
+    fn transact(
+        &self,
+        database: &mut Database,
+        effects: &[Effect],
+        wake: &mut impl FnMut(ShardId) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        while let Err(error) = database.transact(effects) {
+            let ending = self.inbox().ending;
+            if !database.room.is_reason(&error) || (ending && database.room.is_full()) {
+                return Err(error.into());
+            }
+            database.undo()?;
+            if database.room.is_full() {
+                // The reserve is used up already: somebody has to make room.
+                let inbox = self.inbox();
+                let waits = |inbox: &mut Inbox| !inbox.ending;
+                drop(self.0.changed.wait_timeout_while(inbox, AGAIN, waits));
+            }
+            database.room.run_out();
+            self.say_no_room(true, wake);
+        }
+        if database.room.is_full() {
+            database.room.look_again();
+            self.say_no_room(database.room.is_full(), wake);
+        }
+        Ok(())
+    }
+
+    fn say_no_room(&self, no_room: bool, wake: &mut impl FnMut(ShardId) -> io::Result<()>) {
+        if self.0.no_room.swap(no_room, Ordering::SeqCst) != no_room {
+            for shard in (0..self.0.durable.len()).filter_map(|n| u16::try_from(n).ok()) {
+                // A shard that is gone needs nothing any more.
+                let _gone = wake(ShardId(shard));
+            }
+        }
+    }
+
+    /// Everything stands in the journal already: it may stay there if the file has no room for it.
+    fn checkpoint(&self, database: &Database) -> Result<(), Failure> {
+        match database.checkpoint() {
+            Err(error) if !database.room.is_reason(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for batches that somebody waits for, or a while for others; not while there is work.
-    fn take(&self, working: bool) -> Taken {
+    fn take(&self, database: &Database) -> Taken {
+        let working = database.is_tidying() && !database.room.is_full();
         let mut inbox = self.inbox();
         let calm =
             |inbox: &mut Inbox| !(working || inbox.awaited || inbox.checkpoint || inbox.ending);
         let idle = |inbox: &mut Inbox| calm(inbox) && inbox.batches.is_empty();
-        // An idle broker sleeps.
-        let waited = self.0.changed.wait_while(inbox, idle);
-        inbox = waited.unwrap_or_else(PoisonError::into_inner);
+        // An idle broker sleeps, unless it has to look whether there is room again.
+        inbox = if database.room.is_full() {
+            let waited = self.0.changed.wait_timeout_while(inbox, AGAIN, idle);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        } else {
+            let waited = self.0.changed.wait_while(inbox, idle);
+            waited.unwrap_or_else(PoisonError::into_inner)
+        };
         if calm(&mut inbox) {
             let waited = self.0.changed.wait_timeout_while(inbox, LAZY, calm);
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -258,9 +317,13 @@ fn size(row: &Row) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mqtt_codec::SubscriptionOptions;
+
     use crate::engine::envelope::{MessageHead, tests::message};
     use crate::engine::ids::{SessionAddress, SessionId};
-    use crate::engine::store_op::{MessageNo, Origin, PublishOp, ReadOp, Receipt, Row, SessionNo};
+    use crate::engine::store_op::{
+        MessageNo, Origin, PublishOp, ReadOp, Receipt, Row, SavedSubscription, SessionNo,
+    };
     use crate::store::Sync;
 
     /// A page is there when the ticket of its batch is durable.
@@ -356,5 +419,42 @@ mod tests {
         assert!(!store.is_full());
         store.end();
         thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn while_there_is_no_room_nothing_is_promised_and_nothing_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("store"), Sync::Normal).unwrap();
+        let limit = "PRAGMA max_page_count=40";
+        let limited = database.connection.query_row(limit, [], |_| Ok(()));
+        limited.unwrap();
+        let store = Store::new(2);
+        let topic = "t".repeat(10_000);
+        let filter = |n: usize| StoreOp::Subscribe {
+            session: SessionNo(std::num::NonZeroU32::MIN),
+            subscription: SavedSubscription {
+                filter: format!("{topic}/{n}").into(),
+                options: SubscriptionOptions::default(),
+                identifier: 0,
+                replays: false,
+            },
+        };
+        let writer = store.clone();
+        let (woken, wakes) = std::sync::mpsc::sync_channel(1024);
+        let thread = std::thread::spawn(move || {
+            let wake = |shard| woken.send(shard).map_err(io::Error::other);
+            writer.write(database, wake)
+        });
+        let wait = || wakes.recv_timeout(LAZY * 10).unwrap();
+        store.submit(ShardId(0), Ticket(1), vec![filter(0)], true);
+        assert_eq!(wait(), ShardId(0));
+        assert_eq!(store.durable(ShardId(0)), Ticket(1));
+        store.submit(ShardId(0), Ticket(2), (1..40).map(filter).collect(), true);
+        assert_eq!([wait(), wait()], [ShardId(0), ShardId(1)]);
+        assert!(store.has_no_room());
+        assert_eq!(store.durable(ShardId(0)), Ticket(1));
+        store.end();
+        thread.join().unwrap().unwrap_err();
+        assert_eq!(store.durable(ShardId(0)), Ticket(1));
     }
 }

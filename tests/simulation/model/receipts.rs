@@ -48,6 +48,13 @@ impl Session {
         copies * message.sends + replays
     }
 
+    /// Crashes after which all copies of a message may come again. Below QoS 2 a delivery leaves before
+    /// what it comes from is kept, and a crash takes that back: a PUBREL, or that the message was passed
+    /// on to this member of a group.
+    fn crashes_before(&self, message: &Message) -> u32 {
+        message.crashes + if self.life.member { self.crashes } else { 0 }
+    }
+
     /// Whether one of its subscriptions, present or past, takes a message.
     fn may_get(&self, message: &Message, retain: bool) -> bool {
         self.subscriptions.iter().any(|(filter, subscription)| {
@@ -114,18 +121,14 @@ impl Model {
         if arrived.dup && session.connections < 2 {
             return Err("DUP on the first connection of a session");
         }
-        let copies = session.copies(&message, self.duplicates);
-        // Below QoS 2 a delivery leaves before what it comes from is kept. A crash takes that back: a
-        // PUBREL, or that the message was passed on to this member of a group.
-        let crashes = message.crashes
-            + if session.life.member {
-                session.crashes
-            } else {
-                0
-            };
         let is_below = arrived.qos < QoS::ExactlyOnce;
-        let again = if is_below { u32::MAX } else { got.below };
-        let most = copies + again.min(copies * crashes);
+        let mut most = session.copies(&message, self.duplicates);
+        let again = most * session.crashes_before(&message);
+        most += if is_below {
+            again
+        } else {
+            again.min(got.below)
+        };
         let fresh = got.fresh + u32::from(!repeat);
         if !message.will && (fresh > most || got.on_connection >= most) {
             return Err("that is once too often");

@@ -1,0 +1,147 @@
+//! Room on the disk: some is held in reserve, so that what goes on its way and what is deleted can still
+//! be written when there is no more, and it is known when there is enough again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::posix_fallocate;
+use nix::sys::statvfs::statvfs;
+use rusqlite::ffi;
+
+/// What is held in reserve, if the disk has eight times as much.
+const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+/// Free bytes with which everything is taken again, unless the whole disk has hardly as many.
+const ENOUGH_BYTES: u64 = 64 * 1024 * 1024;
+/// What is written to find out whether anything can be.
+const PROBE_BYTES: usize = 64 * 1024;
+
+/// The disk of a store.
+#[derive(Debug)]
+pub(super) struct Room {
+    folder: PathBuf,
+    reserve: PathBuf,
+    probe: PathBuf,
+    full: bool,
+}
+
+impl Room {
+    /// The disk that a file lies on; part of it is reserved.
+    pub(super) fn of(file: &Path) -> Self {
+        let beside = |suffix: &str| {
+            let mut path = file.as_os_str().to_owned();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+        let room = Self {
+            folder: folder.unwrap_or_else(|| Path::new(".")).to_owned(),
+            reserve: beside(".reserve"),
+            probe: beside(".probe"),
+            full: false,
+        };
+        room.hold_reserve();
+        room
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether a write failed because the disk, or the user's share of it, is full. SQLite says so of a
+    /// full disk only; for a quota the disk itself is asked.
+    pub(super) fn is_reason(&self, error: &rusqlite::Error) -> bool {
+        let rusqlite::Error::SqliteFailure(error, _) = error else {
+            return false;
+        };
+        match error.extended_code {
+            ffi::SQLITE_FULL => true,
+            ffi::SQLITE_IOERR_WRITE => self.try_to_write().is_err_and(|error| {
+                matches!(
+                    error.kind(),
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+                )
+            }),
+            _ => false,
+        }
+    }
+
+    /// There is none: the reserve is given up.
+    pub(super) fn run_out(&mut self) {
+        self.full = true;
+        // If it is not there, there is nothing to give up.
+        let _gone = fs::remove_file(&self.reserve);
+    }
+
+    /// Looks whether there is enough again; the reserve is made anew then.
+    pub(super) fn look_again(&mut self) {
+        if self.full
+            && let Ok(disk) = statvfs(&self.folder)
+        {
+            let block = disk.fragment_size();
+            let enough = ENOUGH_BYTES.min(disk.blocks().saturating_mul(block) / 4);
+            if disk.blocks_available().saturating_mul(block) >= enough {
+                self.full = false;
+                self.hold_reserve();
+            }
+        }
+    }
+
+    /// A disk that is almost full gets by without.
+    fn hold_reserve(&self) {
+        let Ok(disk) = statvfs(&self.folder) else {
+            return;
+        };
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        let bytes = RESERVE_BYTES.min(free / 8);
+        let Ok(bytes) = i64::try_from(bytes) else {
+            return;
+        };
+        if let Ok(file) = create(&self.reserve)
+            && posix_fallocate(&file, 0, bytes).is_err()
+        {
+            // What is not reserved is of no use.
+            let _gone = fs::remove_file(&self.reserve);
+        }
+    }
+
+    fn try_to_write(&self) -> io::Result<()> {
+        let mut file = create(&self.probe)?;
+        let written = file
+            .write_all(&[0; PROBE_BYTES])
+            .and_then(|()| file.sync_all());
+        fs::remove_file(&self.probe)?;
+        written
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_is_there_until_it_is_needed_and_again_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut room = Room::of(&folder.path().join("a.db"));
+        let reserve = folder.path().join("a.db.reserve");
+        let size = || fs::metadata(&reserve).map(|found| found.len());
+        assert!(size().unwrap() > 0);
+        room.run_out();
+        assert!(room.is_full());
+        size().unwrap_err();
+        room.look_again();
+        assert!(!room.is_full(), "this disk is not full");
+        assert!(size().unwrap() > 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
