@@ -151,12 +151,8 @@ impl Model {
         } else if first && !arrived.retain && message.sends == 1 {
             // One that its publisher had to repeat may have come for the first time to others, before
             // this session subscribed.
-            let key = (
-                message.publisher,
-                message.topic,
-                message.qos.as_u8(),
-                arrived.qos.as_u8(),
-            );
+            let [qos, granted] = [message.qos, arrived.qos].map(QoS::as_u8);
+            let key = (message.publisher, message.topic, qos, granted);
             let last = session.last.entry(key).or_default();
             if *last > number {
                 return Err("a later one came before");
