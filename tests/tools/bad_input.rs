@@ -2,7 +2,9 @@
 
 use std::net::TcpStream;
 
-use mqtt_tests::{Broker, Deadline, Level, Setup, Tool, Wire, connect, ping, wait_until};
+use mqtt_tests::{
+    Broker, Deadline, Level, Setup, Tool, Wire, bytes_of_hex, connect, ping, wait_until,
+};
 
 /// A client that was there before and must not notice anything.
 struct Bystander(Wire);
@@ -87,10 +89,65 @@ fn any_bytes_at_all_leave_the_broker_standing() {
     bystander.is_served();
 }
 
+/// The other client is served between any two of the bytes, so nothing waits for the rest of a packet;
+/// a wait in the middle costs no work.
+#[test]
+fn a_client_that_sends_one_byte_at_a_time_is_served_and_delays_nobody() {
+    let broker = Broker::start("allow_anonymous true\nshards 1");
+    let mut bystander = Bystander::new(&broker);
+    for (level, subscribe, suback, publish) in [
+        (
+            Level::V4,
+            "82 06 00 07 00 01 74 01",
+            "90 03 00 07 01",
+            "32 09 00 01 74 00 09",
+        ),
+        (
+            Level::V5,
+            "82 07 00 07 00 00 01 74 01",
+            "90 04 00 07 00 01",
+            "32 0a 00 01 74 00 09 00",
+        ),
+    ] {
+        let mut slow = Wire::open(&broker);
+        let mut drip = |slow: &mut Wire, bytes: &[u8]| {
+            for byte in bytes {
+                slow.send(&[*byte]);
+                bystander.is_served();
+            }
+        };
+        drip(&mut slow, &connect(level, "slow"));
+        let connack = slow.packet().expect("an answer to CONNECT");
+        assert!(connack.is_type(2) && connack.byte(1) == Some(0));
+        drip(&mut slow, &bytes_of_hex(subscribe));
+        slow.expect_hex(suback);
+
+        let message = bytes_of_hex(&format!("{publish} 73 6c 6f 77"));
+        let (front, back) = message.split_at(5);
+        drip(&mut slow, front);
+        let busy_before = processor_ticks(&broker);
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let busy = processor_ticks(&broker) - busy_before;
+        assert!(
+            busy < 50,
+            "{busy} hundredths of a second of work for nothing"
+        );
+        drip(&mut slow, back);
+        let came = [slow.packet(), slow.packet()].map(|packet| packet.expect("PUBACK, PUBLISH"));
+        assert!(came.iter().any(|packet| packet.is_type(4)), "{came:02x?}");
+        let back = came.iter().find(|packet| packet.is_type(3));
+        let back = back.expect("its message, as it subscribed to it");
+        assert!(back.body.ends_with(b"slow"), "{back:02x?}");
+        assert_eq!(back.body.len(), message.len() - 2);
+    }
+}
+
 #[test]
 fn who_does_not_finish_a_connect_is_closed_in_time() {
     let broker = Broker::start("allow_anonymous true");
     let mut silent = Wire::open(&broker);
+    let mut stopped = Wire::open(&broker);
+    stopped.send(&connect(Level::V5, "stopped")[..12]);
     let mut slow = Wire::open(&broker);
     let mut reader = slow.split();
     let hello = connect(Level::V4, &"slow".repeat(200));
@@ -103,6 +160,7 @@ fn who_does_not_finish_a_connect_is_closed_in_time() {
         }
     });
     silent.expect_closed();
+    stopped.expect_closed();
     reader.expect_closed();
     assert!(started.elapsed().as_secs() <= 45, "{:?}", started.elapsed());
 }
