@@ -5,10 +5,12 @@
 #![no_main]
 
 mod client;
+mod ends;
 #[path = "../input.rs"]
 mod input;
 mod network;
 mod packets;
+mod sink;
 mod store;
 
 use std::num::{NonZeroU16, NonZeroU32};

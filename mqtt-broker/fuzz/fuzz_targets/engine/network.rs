@@ -2,24 +2,23 @@
 //! What is under way arrives in an order that the input draws, within what a runtime promises:
 //! letters of one shard to another stay in order, and a shard submits before its letters leave.
 
-use std::collections::{HashMap, VecDeque};
-use std::io::IoSlice;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mqtt_broker::engine::commons::Commons;
-use mqtt_broker::engine::event::{Cause, Event};
 use mqtt_broker::engine::ids::{ConnectionId, ShardId};
 use mqtt_broker::engine::letter::Batch;
 use mqtt_broker::engine::limits::Settings;
 use mqtt_broker::engine::lobby::Admitted;
 use mqtt_broker::engine::out_queue::{FULL_BYTES, OutQueue};
-use mqtt_broker::engine::shard::{Peer, Shard};
-use mqtt_broker::engine::sink::{Question, Reading, Sink, Verdict};
-use mqtt_broker::engine::store_op::{StoreOp, Ticket, Urgency};
+use mqtt_broker::engine::shard::Shard;
+use mqtt_broker::engine::sink::{Question, Verdict};
+use mqtt_broker::engine::store_op::Ticket;
 use mqtt_session::time::{Instant, Now, UnixTime};
 
 use crate::client::Client;
+use crate::sink::ShardSink;
 use crate::store::Store;
 
 /// Above a full queue: the largest packet, and answers to all that was read at once.
@@ -28,94 +27,31 @@ const OVER_FULL_MAX: usize = 256 * 1024;
 pub struct Network {
     pub now: Now,
     pub commons: Arc<Commons>,
-    shards: Vec<Shard>,
-    sinks: Vec<ShardSink>,
+    pub shards: Vec<Shard>,
+    pub sinks: Vec<ShardSink>,
     store: Store,
     /// By sender and receiver.
     mail: Vec<Vec<VecDeque<Mail>>>,
     verdicts: VecDeque<(usize, ConnectionId, Verdict)>,
     /// Connections by client; the index of a connection is its client's number.
     pub ends: Vec<End>,
-    generation: u32,
+    pub generation: u32,
 }
 
 /// A client with its socket.
 pub struct End {
     pub client: Client,
     /// Where it is served; none if it is closed or on its way.
-    at: Option<(usize, ConnectionId)>,
-    on_its_way: bool,
+    pub at: Option<(usize, ConnectionId)>,
+    pub on_its_way: bool,
     /// Sent by the client and not read by the broker.
-    unread: Vec<u8>,
-    hung_up: bool,
+    pub unread: Vec<u8>,
+    pub hung_up: bool,
 }
 
-enum Mail {
+pub enum Mail {
     Letters(Batch),
     Arrival(u32, OutQueue, Box<Admitted>),
-}
-
-#[derive(Default)]
-struct ShardSink {
-    sockets: HashMap<ConnectionId, Socket>,
-    nowhere: OutQueue,
-    outboxes: Vec<Batch>,
-    departures: Vec<(ShardId, Mail)>,
-    questions: Vec<(ConnectionId, Question)>,
-    ops: Vec<StoreOp>,
-    ticket: Ticket,
-    durable: bool,
-}
-
-#[derive(Default)]
-struct Socket {
-    out: OutQueue,
-    /// What waited when it was found that the socket takes nothing: all that one turn brought may.
-    blocked_at: usize,
-    paused: bool,
-    closing: bool,
-}
-
-impl Sink for ShardSink {
-    fn out(&mut self, to: ConnectionId) -> &mut OutQueue {
-        match self.sockets.get_mut(&to) {
-            Some(socket) if !socket.closing => &mut socket.out,
-            _ => {
-                self.nowhere = OutQueue::default();
-                &mut self.nowhere
-            }
-        }
-    }
-    fn close(&mut self, connection: ConnectionId) {
-        if let Some(socket) = self.sockets.get_mut(&connection) {
-            socket.closing = true;
-        }
-    }
-    fn reading(&mut self, connection: ConnectionId, reading: Reading) {
-        if let Some(socket) = self.sockets.get_mut(&connection) {
-            socket.paused = reading == Reading::Paused;
-        }
-    }
-    fn hand_over(&mut self, connection: ConnectionId, home: ShardId, admitted: Box<Admitted>) {
-        let socket = self
-            .sockets
-            .remove(&connection)
-            .expect("only who is here can move");
-        let arrival = Mail::Arrival(connection.index, socket.out, admitted);
-        self.departures.push((home, arrival));
-    }
-    fn outbox(&mut self, to: ShardId) -> &mut Batch {
-        &mut self.outboxes[to.index()]
-    }
-    fn persist(&mut self, op: StoreOp, _: Urgency) -> Ticket {
-        assert!(self.durable, "nothing is to be kept: {op:?}");
-        self.ops.push(op);
-        self.ticket
-    }
-    fn ask(&mut self, connection: ConnectionId, question: Question) {
-        self.questions.push((connection, question));
-    }
-    fn tell(&mut self, _: Event<'_>) {}
 }
 
 impl Network {
@@ -155,104 +91,6 @@ impl Network {
 
     pub fn shards(&self) -> usize {
         self.shards.len()
-    }
-
-    // ---- the clients' side ----
-
-    /// Opens a connection, unless the client has one.
-    pub fn open(&mut self, client: usize, peer: Peer) -> bool {
-        let end = &mut self.ends[client];
-        if end.at.is_some() || end.on_its_way {
-            return false;
-        }
-        let shard = self.generation as usize % self.shards.len();
-        end.client = Client::new();
-        end.unread.clear();
-        end.hung_up = false;
-        let connection = self.place(client, shard, OutQueue::default());
-        self.shards[shard].handle_opened(self.now, connection, peer, &mut self.sinks[shard]);
-        true
-    }
-
-    fn place(&mut self, client: usize, shard: usize, out: OutQueue) -> ConnectionId {
-        self.generation += 1;
-        let connection = ConnectionId {
-            index: u32::try_from(client).expect("clients are few"),
-            generation: self.generation,
-        };
-        let socket = Socket {
-            blocked_at: out.len(),
-            out,
-            ..Socket::default()
-        };
-        self.sinks[shard].sockets.insert(connection, socket);
-        self.ends[client].at = Some((shard, connection));
-        connection
-    }
-
-    pub fn send(&mut self, client: usize, bytes: &[u8]) {
-        let end = &mut self.ends[client];
-        if (end.at.is_some() || end.on_its_way) && !end.hung_up {
-            end.client.sends(bytes);
-            end.unread.extend_from_slice(bytes);
-            self.read(client);
-        }
-    }
-
-    /// The broker reads what it may of what the client sent.
-    fn read(&mut self, client: usize) {
-        let end = &mut self.ends[client];
-        let Some((shard, connection)) = end.at else {
-            return;
-        };
-        let sink = &mut self.sinks[shard];
-        let Some(socket) = sink.sockets.get(&connection) else {
-            return;
-        };
-        if socket.closing {
-            return;
-        }
-        if !socket.paused && !end.unread.is_empty() {
-            let bytes = std::mem::take(&mut end.unread);
-            self.shards[shard].handle_bytes(self.now, connection, &bytes, sink);
-            self.check_bounds(shard);
-        }
-        let end = &self.ends[client];
-        let sink = &mut self.sinks[shard];
-        if end.hung_up && end.unread.is_empty() && sink.sockets.remove(&connection).is_some() {
-            self.shards[shard].handle_closed(self.now, connection, Cause::ClosedByPeer, sink);
-            self.ends[client].at = None;
-        } else if !sink.sockets.contains_key(&connection) {
-            // It moved while it was read from.
-            self.ends[client].at = None;
-            self.ends[client].on_its_way = true;
-        }
-    }
-
-    /// The client closes; what it sent before is read first if the broker reads at all.
-    pub fn close(&mut self, client: usize) {
-        self.ends[client].hung_up = true;
-        if let Some((shard, connection)) = self.ends[client].at {
-            self.deliver(client, shard, connection);
-            if let Some(socket) = self.sinks[shard].sockets.get(&connection)
-                && socket.paused
-            {
-                self.ends[client].unread.clear();
-            }
-        }
-        self.read(client);
-    }
-
-    /// The client's socket takes nothing, or all again.
-    pub fn block(&mut self, client: usize, blocked: bool) {
-        if let Some((shard, connection)) = self.ends[client].at
-            && let Some(socket) = self.sinks[shard].sockets.get_mut(&connection)
-        {
-            if !socket.out.is_blocked() {
-                socket.blocked_at = socket.out.len();
-            }
-            socket.out.set_blocked(blocked);
-        }
     }
 
     // ---- the broker's side ----
@@ -338,25 +176,8 @@ impl Network {
         busy
     }
 
-    fn deliver(&mut self, client: usize, n: usize, connection: ConnectionId) {
-        let Some(socket) = self.sinks[n].sockets.get_mut(&connection) else {
-            return;
-        };
-        let mut bytes = Vec::with_capacity(socket.out.len());
-        while !socket.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); 8];
-            let filled = socket.out.fill(&mut slices);
-            let before = bytes.len();
-            slices[..filled]
-                .iter()
-                .for_each(|slice| bytes.extend_from_slice(slice));
-            socket.out.consume(bytes.len() - before, &mut Vec::new());
-        }
-        self.ends[client].client.takes(&bytes);
-    }
-
     /// A client that takes nothing costs a full queue, or what it had coming by then, and no more.
-    fn check_bounds(&self, n: usize) {
+    pub fn check_bounds(&self, n: usize) {
         for socket in self.sinks[n].sockets.values() {
             let most = FULL_BYTES.max(socket.blocked_at) + OVER_FULL_MAX;
             assert!(
