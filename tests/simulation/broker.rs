@@ -9,7 +9,7 @@ use mqtt_broker::engine::event::Cause;
 use mqtt_broker::engine::ids::{ConnectionId, ShardId};
 use mqtt_broker::engine::letter::Batch;
 use mqtt_broker::engine::limits::Settings;
-use mqtt_broker::engine::out_queue::{FULL_BYTES, OutQueue};
+use mqtt_broker::engine::out_queue::OutQueue;
 use mqtt_broker::engine::shard::{Peer, Shard};
 use mqtt_broker::engine::sink::Verdict;
 use mqtt_broker::engine::store_op::Ticket;
@@ -23,7 +23,7 @@ use super::store::Store;
 
 /// What one shard sends to another.
 #[derive(Debug)]
-enum Mail {
+pub(super) enum Mail {
     Letters(Batch),
     Arrival(Box<Departure>),
 }
@@ -50,10 +50,10 @@ pub(crate) enum Pace {
 pub(crate) struct Broker {
     pub(crate) commons: Arc<Commons>,
     settings: Arc<Settings>,
-    shards: Vec<Shard>,
-    sinks: Vec<ShardSink>,
+    pub(super) shards: Vec<Shard>,
+    pub(super) sinks: Vec<ShardSink>,
     /// By sender and receiver.
-    mail: Vec<Vec<VecDeque<Mail>>>,
+    pub(super) mail: Vec<Vec<VecDeque<Mail>>>,
     /// Answers about passwords, by shard.
     verdicts: Vec<VecDeque<(ConnectionId, Verdict)>>,
     /// Settings that a shard has not heard of yet.
@@ -102,24 +102,6 @@ impl Broker {
 
     pub(crate) fn shards(&self) -> usize {
         self.shards.len()
-    }
-
-    /// Takes in what a store kept.
-    pub(crate) fn restore(&mut self, now: Now, store: &Store) {
-        let (message, session, version) = store.disk.last_numbers();
-        self.commons.numbers.go_on_after(message, session);
-        for message in store.disk.retained() {
-            self.commons.retained.set(&message);
-        }
-        self.commons.retained.go_on_after(version);
-        self.commons.retained.remove_expired(now.unix);
-        for saved in store.disk.sessions() {
-            for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
-                if shard.is_home_of(&saved.session.client_id) {
-                    shard.restore(now, saved.clone(), sink);
-                }
-            }
-        }
     }
 
     /// A shard accepts a connection.
@@ -376,59 +358,5 @@ impl Broker {
             }
         }
         rooms
-    }
-
-    /// All links break at once: the process is gone.
-    pub(crate) fn crash(mut self, network: &mut Network) {
-        let mut links: Vec<LinkId> = Vec::new();
-        for sink in &mut self.sinks {
-            for id in sink.ids() {
-                links.extend(sink.remove(id).map(|socket| socket.link));
-            }
-        }
-        let mail = self.mail.into_iter().flatten().flatten();
-        links.extend(mail.filter_map(|mail| match mail {
-            Mail::Arrival(departure) => Some(departure.socket.link),
-            Mail::Letters(_) => None,
-        }));
-        links.sort_unstable();
-        for link in links {
-            network.broker_leaves(link, false);
-        }
-    }
-
-    /// What is left when all is closed and expired.
-    pub(crate) fn leftovers(&self) -> Result<(), String> {
-        let mut sum = mqtt_broker::engine::commons::counters::Tally::default();
-        for counters in &self.commons.counters {
-            sum += counters.load();
-        }
-        let left = [
-            ("connections", sum.connections),
-            ("clients connected", sum.clients_connected),
-            ("sessions", sum.clients_total),
-            ("messages", sum.messages_stored),
-            ("bytes of messages", sum.messages_stored_bytes),
-            ("subscriptions", sum.subscriptions),
-            ("memberships", sum.shared_subscriptions),
-            ("retained messages", self.commons.retained.count()),
-        ];
-        for (what, count) in left {
-            if count != 0 {
-                return Err(format!("{count} {what} are left when all is over"));
-            }
-        }
-        for topic in super::topics::TOPICS {
-            let topic = mqtt_codec::TopicName::parse(topic).expect("a valid topic");
-            if !self.commons.interest.shards_for(topic).0.by.is_empty() {
-                return Err(format!("somebody still wants {topic:?} when all is over"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether every queue kept its bound: the mark, and what one turn may add.
-    pub(crate) fn queues_are_bounded(&self) -> bool {
-        self.longest_queue <= FULL_BYTES + 512 * 1024
     }
 }

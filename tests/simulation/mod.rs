@@ -13,20 +13,25 @@
 
 mod acts;
 mod broker;
+mod broker_life;
 mod client;
 mod dice;
 mod end;
+mod happenings;
 mod hearing;
 mod model;
 mod network;
+mod passing;
 mod payload;
 mod plan;
+mod requests;
 mod sent;
 mod sockets;
 mod store;
 mod tables;
 mod topics;
 mod trace;
+mod trouble;
 mod world;
 
 use std::fmt;

@@ -5,6 +5,7 @@ mod groups;
 mod receipts;
 mod retained;
 mod sessions;
+mod subscriptions;
 mod wills;
 
 use mqtt_codec::QoS;
