@@ -12,6 +12,7 @@ mod hot;
 pub mod ledger;
 mod load;
 mod page;
+pub mod mosquitto;
 mod room;
 mod schema;
 #[cfg(test)]

@@ -1,0 +1,53 @@
+//! Stores of Mosquitto: its `mosquitto.db` and its SQLite store are read into a [`Snapshot`], of which
+//! a store of ours is made.
+
+mod bytes;
+mod counts;
+mod fill;
+mod order;
+mod place;
+mod read;
+mod read_old;
+pub mod snapshot;
+mod sqlite;
+mod translate;
+
+pub use counts::{Counts, LeftOut};
+pub use place::{TakenOver, finish, import, take_over};
+pub use read::{MAGIC, ReadError, read};
+
+use std::io;
+use std::path::PathBuf;
+
+use super::StoreError;
+
+/// A store of Mosquitto cannot be taken over. It is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// It is damaged, or something else.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// It would become much larger than it is, or larger than can be.
+    #[error("{0}")]
+    TooMuch(&'static str),
+    /// A file cannot be had.
+    #[error("{} {what}: {error}", path.display())]
+    System {
+        /// Which.
+        path: PathBuf,
+        /// What cannot be done.
+        what: &'static str,
+        /// Why.
+        error: io::Error,
+    },
+    /// The new store cannot be made.
+    #[error("the new store: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for ImportError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
