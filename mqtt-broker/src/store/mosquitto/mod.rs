@@ -1,8 +1,9 @@
 //! Stores of Mosquitto: its `mosquitto.db` and its SQLite store are read into a [`Snapshot`], of which
-//! a store of ours is made.
+//! a store of ours is made. And the way back.
 
 mod bytes;
 mod counts;
+mod export;
 mod fill;
 mod order;
 mod place;
@@ -10,11 +11,16 @@ mod read;
 mod read_old;
 pub mod snapshot;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod translate;
+mod write;
 
 pub use counts::{Counts, LeftOut};
+pub use export::{ExportError, export};
 pub use place::{TakenOver, finish, import, take_over};
 pub use read::{MAGIC, ReadError, read};
+pub use write::write;
 
 use std::io;
 use std::path::PathBuf;

@@ -1,0 +1,274 @@
+//! The way back: a store of ours as a `mosquitto.db` of format 6.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use mqtt_codec::{PacketId, QoS};
+use mqtt_session::time::UnixTime;
+
+use super::counts::Counts;
+use super::snapshot::{Client, ClientMessage, NEVER, Progress, StoredMessage, Subscription};
+use super::write;
+use crate::engine::envelope::{Message, MessageView};
+use crate::engine::session::SessionExpiry;
+use crate::engine::store_op::{SavedDelivery, SavedSession};
+use crate::store::database::Database;
+use crate::store::{Recovered, StoreError};
+
+/// A store of ours cannot be written as one of Mosquitto.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// Ours cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Mosquitto's cannot be written.
+    #[error("it cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Writes everything that the format can hold to `out`; wills are left out, as Mosquitto does.
+///
+/// # Errors
+/// See [`ExportError`]. What `out` has got then is of no use.
+pub fn export(
+    database: &mut Database,
+    now: UnixTime,
+    out: &mut impl Write,
+) -> Result<Counts, ExportError> {
+    let Recovered {
+        sessions,
+        retained,
+        last_numbers: (last_number, ..),
+        ..
+    } = database.load(now)?;
+    let mut export = Export {
+        now,
+        out,
+        written: HashSet::new(),
+        last_id: last_number,
+        counts: Counts::default(),
+    };
+    // What has no number of its own gets one behind the last.
+    let others = |session: &SavedSession| session.held.len() + session.deliveries.len();
+    let others = sessions.iter().map(others).sum::<usize>() + retained.len();
+    write::header(last_number.saturating_add(others as u64), export.out)?;
+    for session in &sessions {
+        export.session(session)?;
+    }
+    for (_, message) in &retained {
+        let id = export.next_id();
+        if export.message(id, message)? {
+            write::retained(id, export.out)?;
+            export.counts.retained += 1;
+        }
+    }
+    export.out.flush()?;
+    Ok(export.counts)
+}
+
+struct Export<'o, W> {
+    now: UnixTime,
+    out: &'o mut W,
+    /// Messages that are in the file.
+    written: HashSet<u64>,
+    last_id: u64,
+    counts: Counts,
+}
+
+impl<W: Write> Export<'_, W> {
+    fn next_id(&mut self) -> u64 {
+        self.last_id = self.last_id.saturating_add(1);
+        self.last_id
+    }
+
+    /// Writes a message unless it is there already, and says whether it is; not if it has expired.
+    fn message(&mut self, id: u64, message: &Message) -> io::Result<bool> {
+        let view = message.view();
+        if view.is_expired(self.now) {
+            self.counts.expired_messages += 1;
+            return Ok(false);
+        }
+        if self.written.insert(id) {
+            write::message(&stored(id, &view), self.out)?;
+        }
+        Ok(true)
+    }
+
+    fn session(&mut self, saved: &SavedSession) -> io::Result<()> {
+        let known = client(saved, self.now);
+        if saved.session.will.is_some() {
+            let name = || format!("the will of {}", saved.session.client_id);
+            self.counts.left_out.add(name);
+        }
+        let mut ids = PacketIds::of(saved);
+        self.counts.sessions += 1;
+        let mut messages = Vec::new();
+        for (packet_id, message) in &saved.held {
+            let id = self.next_id();
+            if self.message(id, message)? {
+                self.counts.held += 1;
+                messages.push(ClientMessage {
+                    id,
+                    packet_id: packet_id.get(),
+                    qos: QoS::ExactlyOnce,
+                    retain: message.view().head.retain,
+                    progress: Progress::Held,
+                    identifiers: Vec::new(),
+                });
+            }
+        }
+        for delivery in &saved.deliveries {
+            let id = match &delivery.message {
+                Some(message) => {
+                    let id = delivery.number.0.get();
+                    if !self.message(id, message)? {
+                        continue;
+                    }
+                    id
+                }
+                None => {
+                    // Mosquitto wants a message behind every packet id.
+                    let id = self.next_id();
+                    write::message(&no_message(id), self.out)?;
+                    id
+                }
+            };
+            self.counts.messages += 1;
+            messages.push(client_message(id, saved, delivery, &mut ids));
+        }
+        write::client(&known, ids.highest(), self.out)?;
+        for message in &messages {
+            write::client_message(&known.id, message, self.out)?;
+        }
+        for wanted in &saved.subscriptions {
+            self.counts.subscriptions += 1;
+            let subscription = Subscription {
+                filter: wanted.filter.as_bytes().into(),
+                options: wanted.options.as_byte(),
+                identifier: wanted.identifier,
+            };
+            write::subscription(&known.id, &subscription, self.out)?;
+        }
+        Ok(())
+    }
+}
+
+fn stored<'m>(id: u64, view: &MessageView<'m>) -> StoredMessage<'m> {
+    let expires = view.head.expires.map_or(0, |expires| {
+        // Not earlier than ours.
+        i64::try_from(expires.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
+    });
+    StoredMessage {
+        id,
+        expires,
+        source_id: view.publisher.as_bytes().into(),
+        topic: view.topic.as_str().as_bytes().into(),
+        payload: view.payload.into(),
+        properties: view.properties.as_bytes().into(),
+        qos: view.head.qos,
+        retain: view.head.retain,
+    }
+}
+
+fn no_message(id: u64) -> StoredMessage<'static> {
+    StoredMessage {
+        id,
+        expires: 0,
+        source_id: Cow::default(),
+        topic: b"-".into(),
+        payload: Cow::default(),
+        properties: Cow::default(),
+        qos: QoS::ExactlyOnce,
+        retain: false,
+    }
+}
+
+fn client(saved: &SavedSession, now: UnixTime) -> Client<'_> {
+    let since = saved.away.map_or(now, |(since, _)| since);
+    let (ends, expiry_interval) = match saved.session.expiry {
+        SessionExpiry::After(span) => {
+            let ends = since.saturating_add(span).as_secs();
+            let ends = i64::try_from(ends).unwrap_or(i64::MAX);
+            let span = u32::try_from(span.as_secs()).unwrap_or(NEVER);
+            (ends, span.clamp(1, NEVER - 1))
+        }
+        SessionExpiry::AtClose | SessionExpiry::Never => (0, NEVER),
+    };
+    let user_name = saved.session.user_name.as_deref().unwrap_or_default();
+    Client {
+        id: saved.session.client_id.as_bytes().into(),
+        user_name: user_name.as_bytes().into(),
+        ends,
+        expiry_interval,
+        will: None,
+        subscriptions: Vec::new(),
+        messages: Vec::new(),
+    }
+}
+
+fn client_message(
+    id: u64,
+    saved: &SavedSession,
+    delivery: &SavedDelivery,
+    ids: &mut PacketIds,
+) -> ClientMessage {
+    let receipt = &delivery.receipt;
+    // As a start of ours sees it: it may have been sent unless its client was away before.
+    let waited = match (&delivery.message, saved.away) {
+        (Some(message), Some((since, _))) => receipt.away && since < message.view().head.published,
+        _ => false,
+    };
+    let own = receipt.packet_id.map(PacketId::get);
+    let (progress, packet_id) = match (delivery.message.is_none(), receipt.qos) {
+        (true, _) => (Progress::Released, own),
+        (false, QoS::AtLeastOnce) if !waited => (Progress::Sent, ids.next()),
+        (false, QoS::ExactlyOnce) if own.is_some() => (Progress::Sent, own),
+        (false, _) => (Progress::Queued, None),
+    };
+    let identifiers = receipt
+        .extra
+        .as_ref()
+        .map(|extra| extra.identifiers.clone());
+    ClientMessage {
+        id,
+        packet_id: packet_id.unwrap_or(0),
+        qos: receipt.qos,
+        retain: receipt.retain,
+        progress: match packet_id {
+            // More than there are packet ids for.
+            None => Progress::Queued,
+            Some(_) => progress,
+        },
+        identifiers: identifiers.unwrap_or_default(),
+    }
+}
+
+/// Packet ids towards one client: QoS 1 has none in our store.
+struct PacketIds {
+    taken: HashSet<u16>,
+    last: u16,
+}
+
+impl PacketIds {
+    fn of(saved: &SavedSession) -> Self {
+        let deliveries = saved.deliveries.iter();
+        let taken = deliveries.filter_map(|delivery| delivery.receipt.packet_id);
+        Self {
+            taken: taken.map(PacketId::get).collect(),
+            last: 0,
+        }
+    }
+
+    /// Mosquitto goes on behind it without a look at what is open.
+    fn highest(&self) -> u16 {
+        self.taken.iter().copied().max().unwrap_or(0).max(self.last)
+    }
+
+    fn next(&mut self) -> Option<u16> {
+        let next = (self.last.checked_add(1)?..=u16::MAX).find(|id| !self.taken.contains(id))?;
+        self.last = next;
+        Some(next)
+    }
+}
