@@ -134,6 +134,9 @@ impl Builder {
         let mut store_lock = None;
         let store = opened.map(|opened| {
             store_lock = Some(opened.lock);
+            if let Some(imported) = opened.imported {
+                log.tell(Level::Notice, format_args!("{imported}"));
+            }
             let sessions = take_in(opened.recovered, &commons, &log);
             (opened.database, sessions)
         });

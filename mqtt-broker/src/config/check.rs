@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::report::{Level, Place};
 use super::settings::{
     Address, Config, KeepSettings, Listener, Log, LogTypes, Origin, Security, SocketDomain,
-    StartSettings,
+    SqlitePlugin, StartSettings,
 };
 
 /// What ids made by the broker begin with.
@@ -29,12 +29,18 @@ pub(super) fn finish(reader: &mut Reader<'_>, origin: Origin) -> Config {
             reader.notice_whole(Level::Notice, "-p is ignored: listeners are configured");
         }
     }
+    check_keeping(reader);
     let draft = std::mem::take(&mut reader.draft);
+    let mut keepers = draft.plugins.into_iter().filter(|plugin| plugin.keeps);
+    let plugin = keepers.next_back().map(|plugin| SqlitePlugin {
+        db_file: plugin.db_file,
+    });
     let Globals { rules, start, log } = draft.globals;
     let start = StartSettings {
         shards: origin.shards.or(start.shards),
         keep: KeepSettings {
             durability: origin.durability.or(start.keep.durability),
+            plugin,
             ..start.keep
         },
         ..start
@@ -144,6 +150,20 @@ fn enter_local_only_mode(reader: &mut Reader<'_>, origin: &Origin) {
             draft.listener.place = None;
             reader.draft.listeners.push(draft);
         }
+    }
+}
+
+/// What is kept is kept once.
+fn check_keeping(reader: &mut Reader<'_>) {
+    const OPTION: &str = "persistence";
+    let draft = &reader.draft;
+    let has_plugin = draft.plugins.iter().any(|plugin| plugin.keeps);
+    if has_plugin && draft.globals.start.keep.persistence == Some(true) {
+        if let Some(place) = reader.seen.get(&(Owner::Broker, OPTION)) {
+            reader.place = place.clone();
+        }
+        let text = "`persistence true` cannot be used with a persistence plugin.";
+        reader.error(Some(OPTION), text.to_owned());
     }
 }
 

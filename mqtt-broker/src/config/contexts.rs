@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use mqtt_codec::QoS;
 
-use super::draft::{BridgeDraft, ListenerDraft};
+use super::draft::{BridgeDraft, ListenerDraft, PluginDraft};
+use super::options::plugin::is_keeper;
 use super::reader::Reader;
 use super::report::{Level, Place, shown};
 use super::settings::{Address, Listener, ProtocolVersions, Security, SocketDomain};
@@ -119,7 +120,7 @@ impl Reader<'_> {
 
     /// `plugin PATH`.
     pub(super) fn open_plugin(&mut self, value: &Value<'_>) -> Result<(), Fault> {
-        self.begin_plugin();
+        self.begin_plugin(is_keeper(value));
         self.is_security_seen = true;
         if self.draft.globals.start.per_listener_settings && self.current.listener.is_none() {
             return Err(Fault::Other(format!(
@@ -132,13 +133,13 @@ impl Reader<'_> {
 
     /// `global_plugin PATH`.
     pub(super) fn open_global_plugin(&mut self, value: &Value<'_>) -> Result<(), Fault> {
-        self.begin_plugin();
+        self.begin_plugin(is_keeper(value));
         value.text(TEXT_BYTES_MAX).map(drop)
     }
 
     /// `plugin_load NAME PATH`.
     pub(super) fn load_plugin(&mut self, value: &Value<'_>) -> Result<(), Fault> {
-        self.begin_plugin();
+        self.begin_plugin(false);
         let name = value.text_word()?;
         if value.words().nth(1).is_none() {
             return Err(value.empty());
@@ -152,7 +153,7 @@ impl Reader<'_> {
 
     /// `plugin_use NAME`.
     pub(super) fn use_plugin(&mut self, value: &Value<'_>) -> Result<(), Fault> {
-        self.begin_plugin();
+        self.begin_plugin(false);
         let name = value.text_word()?;
         let is_explicit =
             self.current.listener.is_some() && self.current.listener != self.draft.default_listener;
@@ -167,9 +168,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn begin_plugin(&mut self) {
-        self.current.plugin = Some(self.draft.plugins);
-        self.draft.plugins += 1;
+    fn begin_plugin(&mut self, keeps: bool) {
+        self.current.plugin = Some(self.draft.plugins.len());
+        let db_file = None;
+        self.draft.plugins.push(PluginDraft { keeps, db_file });
     }
 }
 

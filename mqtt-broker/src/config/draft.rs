@@ -18,8 +18,8 @@ pub(super) struct Draft {
     pub(super) bridge_names: HashSet<String>,
     /// Names given by `plugin_load`.
     pub(super) loaded_plugins: HashSet<String>,
-    /// `plugin` lines of all kinds; tells their options apart.
-    pub(super) plugins: usize,
+    /// `plugin` lines of all kinds.
+    pub(super) plugins: Vec<PluginDraft>,
     /// A `listener`, `port` or `bind_address` line was read: no local-only mode.
     pub(super) is_networked: bool,
 }
@@ -80,6 +80,15 @@ pub(super) struct BridgeDraft {
     pub(super) place: Place,
     pub(super) remote_clientid: Option<String>,
     pub(super) local_clientid: Option<String>,
+}
+
+/// What of a plugin matters here.
+#[derive(Debug, Default)]
+pub(super) struct PluginDraft {
+    /// It keeps what is acknowledged, which needs no plugin.
+    pub(super) keeps: bool,
+    /// `plugin_opt_db_file`.
+    pub(super) db_file: Option<PathBuf>,
 }
 
 /// Whose option a line is.

@@ -91,6 +91,10 @@ fn tell_status(status: Status, line: &mut dyn FnMut(&str, &str)) {
             "status",
             &format!("keeps the broker from starting: {reason}"),
         ),
+        Status::RefusesUnless(_, reason) => line(
+            "status",
+            &format!("with most values, keeps the broker from starting: {reason}"),
+        ),
         Status::NoEffectYet(why) => line("status", &format!("no effect yet: {why}")),
         Status::NotNeeded(why) => line("status", &format!("no effect: {why}")),
         Status::Gone(text) => line("status", text),

@@ -31,7 +31,7 @@ pub use reload::{Changes, Reloaded, reload};
 pub use report::{ConfigError, ConfigErrors, EXIT_CODE, Level, Notice, Place};
 pub use settings::{
     Address, Config, Durability, KeepSettings, Listener, Log, LogTypes, Origin, ProtocolVersions,
-    Rules, SHARDS_MAX, Security, SocketDomain, StartSettings,
+    Rules, SHARDS_MAX, Security, SocketDomain, SqlitePlugin, StartSettings,
 };
 
 /// A configuration that can be used.

@@ -132,7 +132,10 @@ impl<'f> Reader<'f> {
         let result = match (&row.scope, owner) {
             (Scope::Reader(_, read), _) => read(self, value),
             (Scope::Broker(setter), _) => setter.set(&mut draft.globals, value, &mut warnings),
-            (Scope::Plugin(setter), _) => setter.set(&mut (), value, &mut warnings),
+            (Scope::Plugin(setter), Owner::Plugin(index)) => {
+                let plugin = draft.plugins.get_mut(index);
+                plugin.map_or(Ok(()), |owner| setter.set(owner, value, &mut warnings))
+            }
             (Scope::Security(setter), Owner::Listener(index)) => {
                 let listener = draft
                     .listeners
@@ -150,7 +153,7 @@ impl<'f> Reader<'f> {
                 bridge.map_or(Ok(()), |owner| setter.set(owner, value, &mut warnings))
             }
             // `owner` gives these scopes no other owner.
-            (Scope::Listener(..) | Scope::Bridge(_), _) => Ok(()),
+            (Scope::Listener(..) | Scope::Bridge(_) | Scope::Plugin(_), _) => Ok(()),
         };
         for warning in warnings {
             let text = format!("{}: option \"{}\": {warning}", self.place, value.option());
@@ -232,7 +235,8 @@ impl<'f> Reader<'f> {
                 format!("{place}: option \"{shown}\" has no effect: {why}"),
             )),
             Status::Gone(text) => Some((Level::Warning, text.to_owned())),
-            Status::Works | Status::AsItsOwner | Status::By(_) => None,
+            // `status_of` has decided which of these it is.
+            Status::RefusesUnless(..) | Status::By(_) | Status::Works | Status::AsItsOwner => None,
         };
         self.tell_per_listener_anonymity(row);
         if said.is_none() && row.notice.is_none() || !self.noticed.insert((row.name, word)) {

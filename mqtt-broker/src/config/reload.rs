@@ -208,6 +208,7 @@ fn tell_start_settings(old: &StartSettings, new: &StartSettings, notices: &mut V
             old.keep.location != new.keep.location,
         ),
         ("persistence_file", old.keep.file != new.keep.file),
+        ("plugin", old.keep.plugin != new.keep.plugin),
     ] {
         if differs {
             let text = format!("The option \"{option}\" takes effect at the next start.");

@@ -310,6 +310,15 @@ pub struct KeepSettings {
     pub location: Option<PathBuf>,
     /// `persistence_file`.
     pub file: Option<PathBuf>,
+    /// Mosquitto's SQLite plugin is configured.
+    pub plugin: Option<SqlitePlugin>,
+}
+
+/// What was said to Mosquitto's SQLite plugin, whose work the broker does itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SqlitePlugin {
+    /// `plugin_opt_db_file`, which holds where no `persistence_location` is given.
+    pub db_file: Option<PathBuf>,
 }
 
 /// What an acknowledged message survives.

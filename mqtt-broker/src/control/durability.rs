@@ -11,14 +11,15 @@ use mqtt_session::time::UnixTime;
 
 use crate::config::{Durability, KeepSettings};
 use crate::store::database::Database;
+use crate::store::mosquitto;
 use crate::store::{Recovered, StoreError, Sync};
 
 /// Name of the file unless `persistence_file` says another.
 const FILE: &str = "mosquitto.db";
+/// Name of the database of Mosquitto's SQLite plugin in `persistence_location`.
+const PLUGIN_FILE: &str = "mosquitto.sqlite3";
 /// What a file of ours begins with.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
-/// What a database of Mosquitto begins with.
-const MOSQUITTO: &[u8] = b"\x00\xb5\x00mosquitto db";
 
 /// What is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Keep {
     pub because: &'static str,
     /// It is an order: the broker does not start without it. Otherwise it is an offer.
     pub ordered: bool,
+    /// A store of Mosquitto's SQLite plugin, which is taken over if there is one.
+    pub plugin_file: Option<PathBuf>,
 }
 
 impl Plan {
@@ -56,12 +59,24 @@ impl Plan {
             Some(folder) => folder.join(name),
             None => name.to_owned(),
         };
-        let place = keep.location.as_deref().or_else(|| state.map(Path::new));
+        let location = keep.location.as_deref();
+        let db_file = keep
+            .plugin
+            .as_ref()
+            .and_then(|plugin| plugin.db_file.as_deref());
+        let place = location
+            .or_else(|| db_file.and_then(Path::parent))
+            .or_else(|| state.map(Path::new));
+        let plugin_file = keep.plugin.as_ref().and_then(|_| match location {
+            Some(location) => Some(location.join(PLUGIN_FILE)),
+            None => db_file.map(Path::to_owned),
+        });
         let (sync, because, ordered) = match (keep.durability, keep.persistence) {
             (Some(Durability::Off), _) => return Self::Off(Some("durability off")),
             (Some(Durability::Full), _) => (Sync::Full, "durability", true),
             (Some(Durability::Normal), _) => (Sync::Normal, "durability", true),
             (None, Some(true)) => (Sync::Full, "persistence", true),
+            (None, _) if keep.plugin.is_some() => (Sync::Full, "plugin", true),
             (None, Some(false)) => return Self::Off(Some("persistence false")),
             (None, None) if keep.location.is_some() => (Sync::Full, "persistence_location", false),
             (None, None) if state.is_some() => (Sync::Full, "STATE_DIRECTORY", false),
@@ -72,6 +87,7 @@ impl Plan {
             file: file(place),
             because,
             ordered,
+            plugin_file,
         })
     }
 }
@@ -110,6 +126,8 @@ pub struct Opened {
     pub database: Database,
     /// What was kept.
     pub recovered: Recovered,
+    /// A store of Mosquitto that this one was made of just now.
+    pub imported: Option<mosquitto::TakenOver>,
     /// Held as long as the store is open.
     pub lock: File,
 }
@@ -144,16 +162,11 @@ pub fn open(keep: &Keep, now: UnixTime) -> Result<Opened, Unusable> {
         made.map_err(|error| system("its directory cannot be made", &error))?;
     }
     let lock = lock(&keep.file).map_err(unusable)?;
+    let imported = mosquitto::at_start(&keep.file, keep.plugin_file.as_deref(), now);
+    let imported = imported.map_err(|error| unusable(error.to_string()))?;
     match beginning(&keep.file) {
         Ok(None) => {}
         Ok(Some(begin)) if begin == *SQLITE => {}
-        Ok(Some(begin)) if begin.starts_with(MOSQUITTO) => {
-            return Err(unusable(
-                "it is a database of Mosquitto, which this version cannot import; move it away to \
-                 start empty"
-                    .to_owned(),
-            ));
-        }
         Ok(Some(_)) => {
             return Err(unusable(
                 "it is not a database; name another with persistence_file".to_owned(),
@@ -174,6 +187,7 @@ pub fn open(keep: &Keep, now: UnixTime) -> Result<Opened, Unusable> {
     Ok(Opened {
         database,
         recovered,
+        imported,
         lock,
     })
 }
@@ -239,6 +253,7 @@ fn beginning(file: &Path) -> io::Result<Option<[u8; 16]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SqlitePlugin;
 
     const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
 
@@ -287,6 +302,43 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_mosquittos_plugin_orders_a_store_and_says_what_is_taken_over() {
+        let with = |location: Option<&str>, db_file: Option<&str>| KeepSettings {
+            location: location.map(Into::into),
+            plugin: Some(SqlitePlugin {
+                db_file: db_file.map(Into::into),
+            }),
+            ..KeepSettings::default()
+        };
+        for (location, db_file, file, plugin_file) in [
+            (
+                Some("/l"),
+                Some("/d/p.db"),
+                "/l/mosquitto.db",
+                Some("/l/mosquitto.sqlite3"),
+            ),
+            (None, Some("/d/p.db"), "/d/mosquitto.db", Some("/d/p.db")),
+            (None, None, "/s/mosquitto.db", None),
+        ] {
+            let keep = with(location, db_file);
+            let expected = Keep {
+                sync: Sync::Full,
+                file: file.into(),
+                because: "plugin",
+                ordered: true,
+                plugin_file: plugin_file.map(Into::into),
+            };
+            let found = Plan::new(&keep, Some(OsStr::new("/s")));
+            assert_eq!(found, Plan::Keep(expected), "{keep:?}");
+        }
+        let off = KeepSettings {
+            durability: Some(Durability::Off),
+            ..with(Some("/l"), None)
+        };
+        assert!(plan(off, None).contains("durability off"));
+    }
+
+    #[test]
     fn the_file_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
@@ -295,6 +347,7 @@ mod tests {
             file: folder.path().join("new/a.db"),
             because: "test",
             ordered: true,
+            plugin_file: None,
         };
         let _opened = open(&keep, NOW).unwrap();
         for (path, mode) in [
@@ -317,14 +370,15 @@ mod tests {
             file: folder.path().join(name),
             because: "test",
             ordered: true,
+            plugin_file: None,
         };
         for (name, begin, reason) in [
             ("a", &b"SQLite format 4 and more"[..], "not a database"),
             ("b", b"x", "not a database"),
             (
                 "c",
-                b"\x00\xb5\x00mosquitto db\0\0\0\0\0\0\0\x06",
-                "Mosquitto",
+                b"\x00\xb5\x00mosquitto db\0\0\0\0\0\0\0\x07",
+                "Unsupported persistent database format version 7",
             ),
         ] {
             fs::write(folder.path().join(name), begin).unwrap();

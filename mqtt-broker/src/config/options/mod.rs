@@ -9,12 +9,12 @@ mod global;
 mod listener;
 mod logs;
 mod ours;
-mod plugin;
+pub(super) mod plugin;
 mod tls;
 
 use std::num::NonZeroU32;
 
-use super::draft::{BridgeDraft, Globals, ListenerDraft};
+use super::draft::{BridgeDraft, Globals, ListenerDraft, PluginDraft};
 use super::reader::Reader;
 use super::settings::Security;
 use super::values::{Fault, TEXT_BYTES_MAX, Value};
@@ -52,7 +52,7 @@ pub(super) enum Scope {
     /// After the `connection` line of its bridge.
     Bridge(Setter<BridgeDraft>),
     /// After the line of its plugin.
-    Plugin(Setter<()>),
+    Plugin(Setter<PluginDraft>),
     /// Anywhere; the reader itself does what it says, and that is said here for people.
     Reader(
         &'static str,
@@ -130,6 +130,8 @@ pub(super) enum Status {
     Works,
     /// Running without it would let somebody in or lose something, so the broker does not start.
     Refuses(&'static str),
+    /// The same, but for the values that this is true of: they work.
+    RefusesUnless(fn(&Value<'_>) -> bool, &'static str),
     /// It will have an effect in a later release; a warning says what that means.
     NoEffectYet(&'static str),
     /// It needs no effect here; a notice says why.
@@ -206,8 +208,11 @@ impl ConfigOption {
 
     /// Whether it works with this value; with the word that decided, if one did.
     pub(super) fn status_of(&self, value: &Value<'_>) -> (Status, &'static str) {
-        let Status::By(others) = self.status else {
-            return (self.status, "");
+        let others = match self.status {
+            Status::By(others) => others,
+            Status::RefusesUnless(works, _) if works(value) => return (Status::Works, ""),
+            Status::RefusesUnless(_, reason) => return (Status::Refuses(reason), ""),
+            status => return (status, ""),
         };
         let word = match value.words().next().unwrap_or_default() {
             b"1" => b"true",

@@ -53,6 +53,32 @@ fn nothing_configured_means_local_only_and_open() {
 }
 
 #[test]
+fn the_plugin_whose_work_the_broker_does_itself_is_accepted_with_its_options() {
+    let plugin = |text: &str| config(text).start.keep.plugin;
+    let path = "plugin /usr/lib/mosquitto persist/mosquitto_persist_sqlite.so";
+    let without = SqlitePlugin { db_file: None };
+    assert_eq!(plugin(path), Some(without.clone()));
+    assert_eq!(plugin(&format!("global_{path}")), Some(without));
+    let with = format!("{path}\nplugin_opt_db_file /var/lib/x.sqlite3\n");
+    let db_file = Some(PathBuf::from("/var/lib/x.sqlite3"));
+    assert_eq!(plugin(&with), Some(SqlitePlugin { db_file }));
+    assert_eq!(plugin("persistence true"), None);
+    let said = notices(&format!("{path}\nplugin_opt_sync extra"));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("\"plugin_opt_sync\": it has no effect"),
+        "{said:?}"
+    );
+    let both = errors(&format!("persistence true\n{path}"));
+    assert_eq!(both.len(), 1, "{both:?}");
+    let expected = "`persistence true` cannot be used with a persistence plugin.";
+    assert!(both[0].contains(expected), "{both:?}");
+    // Loaded is not used, and another one is another one.
+    assert_eq!(plugin("plugin_load p /mosquitto_persist_sqlite.so"), None);
+    assert!(!errors("plugin /mosquitto_persist_lmdb.so").is_empty());
+}
+
+#[test]
 fn ports_of_the_command_line_hold_in_local_only_mode_alone() {
     let ports = [1884, 1885]
         .map(|port| NonZeroU16::new(port).unwrap())

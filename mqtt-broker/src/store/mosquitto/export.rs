@@ -59,7 +59,7 @@ pub fn export(
     }
     for (_, message) in &retained {
         let id = export.next_id();
-        if export.message(id, message)? {
+        if export.message(id, 0, message)? {
             write::retained(id, export.out)?;
             export.counts.retained += 1;
         }
@@ -84,14 +84,15 @@ impl<W: Write> Export<'_, W> {
     }
 
     /// Writes a message unless it is there already, and says whether it is; not if it has expired.
-    fn message(&mut self, id: u64, message: &Message) -> io::Result<bool> {
+    fn message(&mut self, id: u64, source_packet_id: u16, message: &Message) -> io::Result<bool> {
         let view = message.view();
         if view.is_expired(self.now) {
             self.counts.expired_messages += 1;
             return Ok(false);
         }
         if self.written.insert(id) {
-            write::message(&stored(id, &view), self.out)?;
+            let stored = stored(id, source_packet_id, &view);
+            write::message(&stored, self.out)?;
         }
         Ok(true)
     }
@@ -107,7 +108,7 @@ impl<W: Write> Export<'_, W> {
         let mut messages = Vec::new();
         for (packet_id, message) in &saved.held {
             let id = self.next_id();
-            if self.message(id, message)? {
+            if self.message(id, packet_id.get(), message)? {
                 self.counts.held += 1;
                 messages.push(ClientMessage {
                     id,
@@ -123,7 +124,7 @@ impl<W: Write> Export<'_, W> {
             let id = match &delivery.message {
                 Some(message) => {
                     let id = delivery.number.0.get();
-                    if !self.message(id, message)? {
+                    if !self.message(id, 0, message)? {
                         continue;
                     }
                     id
@@ -155,7 +156,7 @@ impl<W: Write> Export<'_, W> {
     }
 }
 
-fn stored<'m>(id: u64, view: &MessageView<'m>) -> StoredMessage<'m> {
+fn stored<'m>(id: u64, source_packet_id: u16, view: &MessageView<'m>) -> StoredMessage<'m> {
     let expires = view.head.expires.map_or(0, |expires| {
         // Not earlier than ours.
         i64::try_from(expires.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
@@ -163,6 +164,7 @@ fn stored<'m>(id: u64, view: &MessageView<'m>) -> StoredMessage<'m> {
     StoredMessage {
         id,
         expires,
+        source_packet_id,
         source_id: view.publisher.as_bytes().into(),
         topic: view.topic.as_str().as_bytes().into(),
         payload: view.payload.into(),
@@ -176,6 +178,7 @@ fn no_message(id: u64) -> StoredMessage<'static> {
     StoredMessage {
         id,
         expires: 0,
+        source_packet_id: 0,
         source_id: Cow::default(),
         topic: b"-".into(),
         payload: Cow::default(),
@@ -221,11 +224,16 @@ fn client_message(
         _ => false,
     };
     let own = receipt.packet_id.map(PacketId::get);
-    let (progress, packet_id) = match (delivery.message.is_none(), receipt.qos) {
-        (true, _) => (Progress::Released, own),
-        (false, QoS::AtLeastOnce) if !waited => (Progress::Sent, ids.next()),
-        (false, QoS::ExactlyOnce) if own.is_some() => (Progress::Sent, own),
-        (false, _) => (Progress::Queued, None),
+    let progress = match (delivery.message.is_none(), receipt.qos) {
+        (true, _) => Progress::Released,
+        (false, QoS::AtLeastOnce) if !waited => Progress::Sent,
+        (false, QoS::ExactlyOnce) if own.is_some() => Progress::Sent,
+        (false, _) => Progress::Queued,
+    };
+    let packet_id = match receipt.qos {
+        QoS::AtMostOnce => 0,
+        // Mosquitto gives them when it queues a message.
+        QoS::AtLeastOnce | QoS::ExactlyOnce => own.unwrap_or_else(|| ids.next()),
     };
     let identifiers = receipt
         .extra
@@ -233,20 +241,17 @@ fn client_message(
         .map(|extra| extra.identifiers.clone());
     ClientMessage {
         id,
-        packet_id: packet_id.unwrap_or(0),
+        packet_id,
         qos: receipt.qos,
         retain: receipt.retain,
-        progress: match packet_id {
-            // More than there are packet ids for.
-            None => Progress::Queued,
-            Some(_) => progress,
-        },
+        progress,
         identifiers: identifiers.unwrap_or_default(),
     }
 }
 
-/// Packet ids towards one client: QoS 1 has none in our store.
+/// Packet ids towards one client, which few messages have in our store.
 struct PacketIds {
+    /// Those of messages that were sent under them.
     taken: HashSet<u16>,
     last: u16,
 }
@@ -261,14 +266,19 @@ impl PacketIds {
         }
     }
 
+    /// The next one. With more messages than there are ids they come again, as in Mosquitto.
+    fn next(&mut self) -> u16 {
+        for _ in 0..=self.taken.len() {
+            self.last = self.last.checked_add(1).unwrap_or(1);
+            if !self.taken.contains(&self.last) {
+                break;
+            }
+        }
+        self.last
+    }
+
     /// Mosquitto goes on behind it without a look at what is open.
     fn highest(&self) -> u16 {
         self.taken.iter().copied().max().unwrap_or(0).max(self.last)
-    }
-
-    fn next(&mut self) -> Option<u16> {
-        let next = (self.last.checked_add(1)?..=u16::MAX).find(|id| !self.taken.contains(id))?;
-        self.last = next;
-        Some(next)
     }
 }

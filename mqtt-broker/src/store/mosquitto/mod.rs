@@ -18,7 +18,7 @@ mod write;
 
 pub use counts::{Counts, LeftOut};
 pub use export::{ExportError, export};
-pub use place::{TakenOver, finish, import, take_over};
+pub use place::{TakenOver, at_start, finish, import, take_over};
 pub use read::{MAGIC, ReadError, read};
 pub use write::write;
 
@@ -32,7 +32,9 @@ use super::StoreError;
 #[non_exhaustive]
 pub enum ImportError {
     /// It is damaged, or something else.
-    #[error("{0}")]
+    #[error(
+        "{0} (have the Mosquitto that wrote it load and save it again, or move it away to start empty)"
+    )]
     Read(#[from] ReadError),
     /// It would become much larger than it is, or larger than can be.
     #[error("{0}")]

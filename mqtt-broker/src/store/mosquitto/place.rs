@@ -7,6 +7,7 @@
 //! file in that place but both others, and [`finish`] takes the last step.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -36,6 +37,22 @@ pub struct TakenOver {
     pub counts: Counts,
     /// Where the original is kept.
     pub original: PathBuf,
+}
+
+impl fmt::Display for TakenOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            format,
+            counts,
+            original,
+        } = self;
+        let (source, original) = (source.display(), original.display());
+        write!(
+            f,
+            "Imported {source} ({format}): {counts}. The original is kept as {original}."
+        )
+    }
 }
 
 /// Makes a new store of ours at `target` of a store of Mosquitto, `mosquitto.db` or `mosquitto.sqlite3`,
@@ -76,6 +93,28 @@ pub fn take_over(file: &Path, source: &Path, now: UnixTime) -> Result<TakenOver,
         counts,
         original,
     })
+}
+
+/// What a start does before it opens a store at `file`: takes over what Mosquitto left there, or what
+/// its SQLite plugin left at `plugin_file`, which is the newer one if there are both. Does nothing
+/// if there is a store of ours.
+///
+/// # Errors
+/// See [`ImportError`]; nothing is changed then but for what [`finish`] does.
+pub fn at_start(
+    file: &Path,
+    plugin_file: Option<&Path>,
+    now: UnixTime,
+) -> Result<Option<TakenOver>, ImportError> {
+    finish(file)?;
+    let has_mosquitto = begins_with(file, read::MAGIC)?;
+    let is_free = has_mosquitto || !is_there(file);
+    let source = match plugin_file {
+        Some(plugin_file) if is_free && is_there(plugin_file) => plugin_file,
+        _ if has_mosquitto => file,
+        _ => return Ok(None),
+    };
+    take_over(file, source, now).map(Some)
 }
 
 /// Takes the last step of a [`take_over`] that was interrupted before it: says whether it had to.

@@ -151,7 +151,7 @@ fn message<'a>(chunk: &mut Bytes<'a>, reading: &mut Reading<'a>) -> Result<(), R
     let id = chunk.u64_of_host()?;
     let expires = chunk.i64_of_host()?;
     let payload_len = chunk.length()?;
-    let _source_packet_id = chunk.u16()?;
+    let source_packet_id = chunk.u16()?;
     let source_id_len = chunk.u16()?;
     let user_name_len = chunk.u16()?;
     let topic_len = chunk.u16()?;
@@ -166,6 +166,7 @@ fn message<'a>(chunk: &mut Bytes<'a>, reading: &mut Reading<'a>) -> Result<(), R
     reading.snapshot.messages.push(StoredMessage {
         id,
         expires,
+        source_packet_id,
         source_id: source_id.into(),
         topic: topic.into(),
         payload: payload.into(),

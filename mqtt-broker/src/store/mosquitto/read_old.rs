@@ -59,7 +59,7 @@ fn message<'a>(
         let _user_name = chunk.text()?;
         let _port = chunk.u16()?;
     }
-    let _source_packet_id = chunk.u16()?;
+    let source_packet_id = chunk.u16()?;
     let _packet_id = chunk.u16()?;
     let topic = chunk.text()?;
     let qos = qos(chunk)?;
@@ -69,6 +69,7 @@ fn message<'a>(
     reading.snapshot.messages.push(StoredMessage {
         id,
         expires: 0,
+        source_packet_id,
         source_id: source_id.into(),
         topic: topic.into(),
         payload: payload.into(),

@@ -31,6 +31,8 @@ pub struct StoredMessage<'a> {
     pub id: u64,
     /// When it expires, in Unix seconds; 0 is never.
     pub expires: i64,
+    /// Packet id at the publisher, by which Mosquitto knows what comes again; 0 if it does not matter.
+    pub source_packet_id: u16,
     /// Client identifier of the publisher.
     pub source_id: Cow<'a, [u8]>,
     /// Topic name, not checked.

@@ -141,6 +141,7 @@ fn message(
     Ok(StoredMessage {
         id: id(number),
         expires: 0,
+        source_packet_id: 0,
         source_id: Cow::default(),
         topic: bytes(row, 2)?,
         payload: bytes(row, 3)?,

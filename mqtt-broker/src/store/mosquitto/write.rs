@@ -27,8 +27,9 @@ pub(super) fn message(message: &StoredMessage<'_>, out: &mut impl Write) -> io::
     fixed.extend(message.expires.to_le_bytes());
     let payload_len = u32::try_from(message.payload.len()).map_err(io::Error::other)?;
     fixed.extend(payload_len.to_be_bytes());
-    // Packet id at the publisher, its user name and port are not known.
-    for number in [0, len(&message.source_id)?, 0, len(&message.topic)?, 0] {
+    let (source_id_len, topic_len) = (len(&message.source_id)?, len(&message.topic)?);
+    // The publisher's user name and port are not known.
+    for number in [message.source_packet_id, source_id_len, 0, topic_len, 0] {
         fixed.extend(number.to_be_bytes());
     }
     fixed.extend([message.qos.as_u8(), message.retain.into()]);

@@ -144,6 +144,43 @@ fn every_format_gives_what_it_can_say() {
     }
 }
 
+/// Written by the program itself, in `tests/interop/coming_over.rs`.
+#[test]
+fn a_file_of_mosquitto_2_0_11_is_read() {
+    let file = std::fs::read(fixture("debian-2.0.11.db")).unwrap();
+    let mut imported = imported(&file).unwrap();
+    let recovered = imported.database.load(NOW).unwrap();
+    let mut lines: Vec<_> = recovered.sessions.iter().flat_map(told).collect();
+    for line in &mut lines {
+        // Some client ids were made up.
+        if let Some((before, rest)) = line.split_once(" from auto-") {
+            let (_, after) = rest.split_once(' ').unwrap();
+            *line = format!("{before} {after}");
+        }
+    }
+    let expected = [
+        "old of -, Never",
+        "wants a/+ 0x01 0",
+        "gets a/1 one to - at 1 as 0 []",
+        "gets a/2 two to - at 1 as 0 []",
+        "gets a/3 three to - at 1 as 0 []",
+        "new of -, until 6090496218",
+        "wants a/# 0x02 7",
+        "gets a/1 one to - at 1 as 0 [7]",
+        "gets a/2 two to - at 2 as 0 [7]",
+        "gets a/3 three to - at 1 as 0 [7]",
+        "acks of -, Never",
+        "wants q 0x02 0",
+        "gets q puback from sender to - at 1 as 0 again []",
+        "gets q pubrec from sender to - at 2 as 2 again []",
+        "gets - at 2 as 3 again []",
+        "holder of -, Never",
+        "holds 9: h held",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(recovered.retained.len(), 1);
+}
+
 #[test]
 fn a_file_that_is_cut_anywhere_is_an_error_or_ends_with_a_whole_part() {
     for version in 2..=6 {

@@ -1,0 +1,236 @@
+//! From Debian's `mosquitto` to our broker with all that it kept, and back.
+
+use std::fs::File;
+use std::path::Path;
+
+use mqtt_broker::store::database::Database;
+use mqtt_broker::store::{Sync, mosquitto};
+use mqtt_session::time::UnixTime;
+use mqtt_tests::{
+    Broker, DebianTool, Level, Packet, Setup, Signal, Tool, Wire, connect, peer_program, publish,
+    subscribe,
+};
+
+/// Longer than a session has to live here.
+const LONG: &str = "4294967294";
+
+fn lines(store: &Path) -> String {
+    let store = store.display();
+    format!("allow_anonymous true\npersistence true\npersistence_location {store}/")
+}
+
+/// A client of 3.1.1 with a session that stays.
+fn stay(broker: &Broker, client_id: &str) -> Wire {
+    let mut packet = connect(Level::V4, client_id);
+    let flags = packet.get_mut(9).expect("the flags of CONNECT");
+    *flags = 0;
+    Wire::greeted(broker, &packet)
+}
+
+/// PUBLISH at QoS 2 with a topic of one letter.
+fn publish_qos_2(topic: u8, payload: &[u8], packet_id: u8) -> Vec<u8> {
+    let length = u8::try_from(5 + payload.len()).expect("a short packet");
+    let mut packet = vec![0x34, length, 0, 1, topic, 0, packet_id];
+    packet.extend(payload);
+    packet
+}
+
+fn publish_with(broker: &Broker, words: &[&str]) {
+    let _ = Tool::publish(broker).args(words).run().succeeded();
+}
+
+/// Subscribes with a session that stays, and goes.
+fn leave(broker: &Broker, name: &str, words: &[&str]) {
+    let tool = Tool::subscribe(broker).args(["-i", name, "-c", "-E"]);
+    let _ = tool.args(words).run().succeeded();
+}
+
+/// What a kept session gets when it is back, a line for each message, sorted: at QoS 2 ours waits for
+/// the disk, and QoS 1 does not.
+fn back(broker: &Broker, name: &str, count: &str, words: &[&str]) -> Vec<String> {
+    let format = "%t %p qos %q retain %r %P %C";
+    let tool = Tool::subscribe(broker)
+        .args(["-i", name, "-c", "-t", "nothing", "-C", count, "-F", format])
+        .args(words);
+    let text = tool.run().succeeded().text();
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Sessions with messages in every state, and what is retained.
+fn fill(broker: &Broker) {
+    leave(broker, "old", &["-V", "311", "-q", "1", "-t", "a/+"]);
+    let new = [
+        "-V",
+        "5",
+        "-x",
+        LONG,
+        "-q",
+        "2",
+        "-t",
+        "a/#",
+        "-D",
+        "subscribe",
+    ];
+    leave(
+        broker,
+        "new",
+        &[&new[..], &["subscription-identifier", "7"]].concat(),
+    );
+    let mut acks = stay(broker, "acks");
+    acks.send(&subscribe(1, "q", 2));
+    acks.packets_until(9);
+    let mut sender = Wire::greeted(broker, &connect(Level::V4, "sender"));
+    for (packet_id, payload) in [(1, b"puback"), (2, b"pubrec"), (3, b"pubrel")] {
+        sender.send(&match packet_id {
+            1 => publish("q", payload, Some(1)),
+            packet_id => publish_qos_2(b'q', payload, packet_id),
+        });
+        if packet_id > 1 {
+            sender.packets_until(5);
+            sender.send(&[0x62, 2, 0, packet_id]);
+            sender.packets_until(7);
+        } else {
+            sender.packets_until(4);
+        }
+    }
+    let messages: Vec<Packet> = (0..3).map(|_| acks.packet().expect("a PUBLISH")).collect();
+    // The third is taken over, and PUBREL not answered.
+    let last = messages.last().expect("three of them");
+    let id = |packet: &Packet, at| packet.body.get(at).copied().expect("a packet id");
+    acks.send(&[0x50, 2, id(last, 3), id(last, 4)]);
+    acks.packets_until(6);
+    let mut holder = stay(broker, "holder");
+    holder.send(&publish_qos_2(b'h', b"held", 9));
+    holder.packets_until(5);
+    for (topic, qos, payload) in [
+        ("a/1", "1", "one"),
+        ("a/2", "2", "two"),
+        ("a/3", "1", "three"),
+    ] {
+        let common = ["-V", "5", "-t", topic, "-q", qos, "-m", payload];
+        let properties = ["-D", "publish", "user-property", "k", "v"];
+        let content = ["-D", "publish", "content-type", "text"];
+        publish_with(broker, &[&common[..], &properties, &content].concat());
+    }
+    publish_with(broker, &["-t", "r/1", "-q", "1", "-m", "kept", "-r"]);
+    publish_with(broker, &["-t", "r/2", "-m", "cleared", "-r"]);
+    publish_with(broker, &["-t", "r/2", "-n", "-r"]);
+}
+
+/// Everything of [`fill`] comes as it would have come.
+fn check(broker: &Broker) {
+    let old = [
+        "a/1 one qos 1 retain 0",
+        "a/2 two qos 1 retain 0",
+        "a/3 three qos 1 retain 0",
+    ];
+    assert_eq!(back(broker, "old", "3", &["-V", "311", "-q", "1"]), old);
+    let new = [
+        "a/1 one qos 1 retain 0 k:v text",
+        "a/2 two qos 2 retain 0 k:v text",
+        "a/3 three qos 1 retain 0 k:v text",
+    ];
+    let words = ["-V", "5", "-x", LONG, "-q", "2"];
+    assert_eq!(back(broker, "new", "3", &words), new);
+    let retained = ["-t", "r/#", "-C", "1", "-v", "--retained-only"];
+    let retained = Tool::subscribe(broker).args(retained).run().succeeded();
+    assert_eq!(retained.text(), "r/1 kept\n");
+
+    let mut acks = stay(broker, "acks");
+    let mut packets: Vec<Packet> = (0..3)
+        .map(|_| acks.packet().expect("three packets"))
+        .collect();
+    // QoS 1, QoS 2 and PUBREL, whichever comes first.
+    packets.sort_by_key(|packet| packet.first);
+    let [puback, pubrec, pubrel] = &*packets else {
+        panic!("{packets:02x?}");
+    };
+    let seen = [puback.first, pubrec.first, pubrel.first];
+    assert_eq!(seen, [0x3a, 0x3c, 0x62], "with DUP: {packets:02x?}");
+    assert_eq!(puback.body.get(5..), Some(&b"puback"[..]));
+    assert_eq!(pubrec.body.get(5..), Some(&b"pubrec"[..]));
+
+    let mut listener = Wire::greeted(broker, &connect(Level::V4, "listener"));
+    listener.send(&subscribe(1, "h", 0));
+    listener.packets_until(9);
+    let mut holder = stay(broker, "holder");
+    holder.send(&publish_qos_2(b'h', b"held", 9));
+    holder.packets_until(5);
+    holder.send(&[0x62, 2, 0, 9]);
+    holder.packets_until(7);
+    let held = listener.packet().expect("what was held");
+    assert_eq!(held.body, b"\x00\x01hheld");
+    listener.send(&mqtt_tests::ping());
+    let once = listener.packet().expect("PINGRESP");
+    assert!(once.is_type(13), "{once:02x?}");
+}
+
+fn their_broker(program: &Path, store: &Path) -> Broker {
+    Setup::new()
+        .launcher([program])
+        .listening(&lines(store))
+        .start()
+}
+
+fn stop(mut broker: Broker) {
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.wait_for_exit(), Some(0));
+}
+
+#[test]
+fn all_that_their_broker_kept_arrives_from_ours() {
+    let Some(program) = peer_program(DebianTool::Broker) else {
+        return;
+    };
+    let store = tempfile::tempdir().expect("a folder");
+    let theirs = their_broker(&program, store.path());
+    fill(&theirs);
+    stop(theirs);
+    let original = std::fs::read(store.path().join("mosquitto.db")).expect("what they kept");
+    if let Some(fixture) = std::env::var_os("MQTT_KEEP_FIXTURE") {
+        std::fs::write(fixture, &original).expect("a fixture");
+    }
+    let ours = Setup::new().listening(&lines(store.path())).start();
+    ours.wait_for_log(
+        "(Mosquitto's format 6): 4 sessions, 3 subscriptions, 9 messages for clients, 1 retained \
+         messages, 1 messages of QoS 2 from clients. The original is kept as ",
+    );
+    check(&ours);
+    stop(ours);
+    let entries = std::fs::read_dir(store.path()).expect("the folder");
+    let names = entries.map(|entry| entry.expect("an entry").path());
+    let kept = names.filter(|path| path.to_string_lossy().contains(".original-"));
+    let kept: Vec<_> = kept
+        .map(|path| std::fs::read(path).expect("a file"))
+        .collect();
+    assert!(kept == [original], "the original is kept as it was");
+    // The second start is one like any other.
+    let ours = Setup::new().listening(&lines(store.path())).start();
+    assert!(!ours.log().contains("Imported"));
+}
+
+#[test]
+fn all_that_our_broker_kept_arrives_from_theirs() {
+    let Some(program) = peer_program(DebianTool::Broker) else {
+        return;
+    };
+    let store = tempfile::tempdir().expect("a folder");
+    let ours = Setup::new().listening(&lines(store.path())).start();
+    fill(&ours);
+    stop(ours);
+    let mut database = Database::open(&store.path().join("mosquitto.db"), Sync::Full);
+    let database = database.as_mut().expect("our store");
+    let back = tempfile::tempdir().expect("a folder");
+    let mut file = File::create(back.path().join("mosquitto.db")).expect("a file");
+    let now = UnixTime::from_millis(0);
+    let counts = mosquitto::export(database, now, &mut file).expect("an export");
+    assert_eq!((counts.sessions, counts.subscriptions), (4, 3));
+    let theirs = their_broker(&program, back.path());
+    check(&theirs);
+    stop(theirs);
+}
