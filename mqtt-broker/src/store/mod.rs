@@ -11,8 +11,8 @@ mod deliveries;
 mod hot;
 pub mod ledger;
 mod load;
-mod page;
 pub mod mosquitto;
+mod page;
 mod room;
 mod schema;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 
 use mqtt_codec::{PacketId, QoS};
 use mqtt_session::time::UnixTime;
@@ -11,10 +12,16 @@ use super::counts::Counts;
 use super::snapshot::{Client, ClientMessage, NEVER, Progress, StoredMessage, Subscription};
 use super::write;
 use crate::engine::envelope::{Message, MessageView};
+use crate::engine::ids::{SessionAddress, SessionId, ShardId};
 use crate::engine::session::SessionExpiry;
-use crate::engine::store_op::{SavedDelivery, SavedSession};
+use crate::engine::store_op::{MessageNo, ReadOp, SavedDelivery, SavedSession};
 use crate::store::database::Database;
 use crate::store::{Recovered, StoreError};
+
+/// Messages that are read at a time.
+const PAGE_MESSAGES: u32 = 1000;
+/// Their bytes.
+const PAGE_BYTES: u64 = 1024 * 1024;
 
 /// A store of ours cannot be written as one of Mosquitto.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +48,7 @@ pub fn export(
         sessions,
         retained,
         last_numbers: (last_number, ..),
+        damaged,
         ..
     } = database.load(now)?;
     let mut export = Export {
@@ -50,12 +58,15 @@ pub fn export(
         last_id: last_number,
         counts: Counts::default(),
     };
+    for what in damaged {
+        export.counts.left_out.add(|| format!("{what} (damaged)"));
+    }
     // What has no number of its own gets one behind the last.
     let others = |session: &SavedSession| session.held.len() + session.deliveries.len();
     let others = sessions.iter().map(others).sum::<usize>() + retained.len();
     write::header(last_number.saturating_add(others as u64), export.out)?;
-    for session in &sessions {
-        export.session(session)?;
+    for mut session in sessions {
+        export.session(database, &mut session)?;
     }
     for (_, message) in &retained {
         let id = export.next_id();
@@ -97,51 +108,43 @@ impl<W: Write> Export<'_, W> {
         Ok(true)
     }
 
-    fn session(&mut self, saved: &SavedSession) -> io::Result<()> {
+    fn session(
+        &mut self,
+        database: &mut Database,
+        saved: &mut SavedSession,
+    ) -> Result<(), ExportError> {
+        let in_memory = std::mem::take(&mut saved.deliveries);
+        let saved = &*saved;
         let known = client(saved, self.now);
         if saved.session.will.is_some() {
             let name = || format!("the will of {}", saved.session.client_id);
             self.counts.left_out.add(name);
         }
-        let mut ids = PacketIds::of(saved);
         self.counts.sessions += 1;
-        let mut messages = Vec::new();
+        let mut ids = PacketIds::of(&in_memory);
+        let waiting = in_memory.len() as u64 + saved.backlog.messages;
+        write::client(&known, ids.highest_of(waiting), self.out)?;
         for (packet_id, message) in &saved.held {
             let id = self.next_id();
             if self.message(id, packet_id.get(), message)? {
                 self.counts.held += 1;
-                messages.push(ClientMessage {
+                let held = ClientMessage {
                     id,
                     packet_id: packet_id.get(),
                     qos: QoS::ExactlyOnce,
                     retain: message.view().head.retain,
                     progress: Progress::Held,
                     identifiers: Vec::new(),
-                });
+                };
+                write::client_message(&known.id, &held, self.out)?;
             }
         }
-        for delivery in &saved.deliveries {
-            let id = match &delivery.message {
-                Some(message) => {
-                    let id = delivery.number.0.get();
-                    if !self.message(id, 0, message)? {
-                        continue;
-                    }
-                    id
-                }
-                None => {
-                    // Mosquitto wants a message behind every packet id.
-                    let id = self.next_id();
-                    write::message(&no_message(id), self.out)?;
-                    id
-                }
-            };
-            self.counts.messages += 1;
-            messages.push(client_message(id, saved, delivery, &mut ids));
-        }
-        write::client(&known, ids.highest(), self.out)?;
-        for message in &messages {
-            write::client_message(&known.id, message, self.out)?;
+        let damaged = each_delivery(database, saved, in_memory, |delivery| {
+            self.delivery(saved, delivery, &known.id, &mut ids)
+        })?;
+        for _ in 0..damaged {
+            let name = || format!("a damaged message for {}", saved.session.client_id);
+            self.counts.left_out.add(name);
         }
         for wanted in &saved.subscriptions {
             self.counts.subscriptions += 1;
@@ -154,6 +157,81 @@ impl<W: Write> Export<'_, W> {
         }
         Ok(())
     }
+
+    fn delivery(
+        &mut self,
+        saved: &SavedSession,
+        delivery: &SavedDelivery,
+        client_id: &[u8],
+        ids: &mut PacketIds,
+    ) -> Result<(), ExportError> {
+        let id = match &delivery.message {
+            Some(message) => {
+                let id = delivery.number.0.get();
+                if !self.message(id, 0, message)? {
+                    return Ok(());
+                }
+                id
+            }
+            None => {
+                // Mosquitto wants a message behind every packet id.
+                let id = self.next_id();
+                write::message(&no_message(id), self.out)?;
+                id
+            }
+        };
+        self.counts.messages += 1;
+        let message = client_message(id, saved, delivery, ids);
+        Ok(write::client_message(client_id, &message, self.out)?)
+    }
+}
+
+/// Everything towards a client in the order of the numbers: what a start has in memory, and what waits in
+/// the store. Says how many could not be read; they are removed, as when a client comes to them.
+pub(super) fn each_delivery<E: From<StoreError>>(
+    database: &mut Database,
+    saved: &SavedSession,
+    in_memory: Vec<SavedDelivery>,
+    mut each: impl FnMut(&SavedDelivery) -> Result<(), E>,
+) -> Result<u64, E> {
+    let mut in_memory = in_memory.into_iter().peekable();
+    let (mut after, mut damaged) = (None, 0);
+    // Nobody waits for the answer.
+    let session = SessionId {
+        index: 0,
+        generation: 0,
+    };
+    let reader = SessionAddress {
+        shard: ShardId(0),
+        session,
+    };
+    let mut last = saved.backlog.messages == 0;
+    while !last {
+        let read = ReadOp {
+            reader,
+            session: saved.session.session,
+            after,
+            upto: Some(MessageNo(NonZeroU64::MAX)),
+            messages: PAGE_MESSAGES,
+            bytes: PAGE_BYTES,
+        };
+        database.read(&read).map_err(StoreError::from)?;
+        last = true;
+        for (_, page) in database.take_pages() {
+            for delivery in &page.deliveries {
+                let earlier = |other: &SavedDelivery| other.number < delivery.number;
+                while let Some(other) = in_memory.next_if(earlier) {
+                    each(&other)?;
+                }
+                each(delivery)?;
+            }
+            damaged += page.damaged.messages;
+            last = page.last || page.upto.is_none();
+            after = page.upto;
+        }
+    }
+    in_memory.try_for_each(|delivery| each(&delivery))?;
+    Ok(damaged)
 }
 
 fn stored<'m>(id: u64, source_packet_id: u16, view: &MessageView<'m>) -> StoredMessage<'m> {
@@ -257,8 +335,8 @@ struct PacketIds {
 }
 
 impl PacketIds {
-    fn of(saved: &SavedSession) -> Self {
-        let deliveries = saved.deliveries.iter();
+    fn of(in_memory: &[SavedDelivery]) -> Self {
+        let deliveries = in_memory.iter();
         let taken = deliveries.filter_map(|delivery| delivery.receipt.packet_id);
         Self {
             taken: taken.map(PacketId::get).collect(),
@@ -277,8 +355,11 @@ impl PacketIds {
         self.last
     }
 
-    /// Mosquitto goes on behind it without a look at what is open.
-    fn highest(&self) -> u16 {
-        self.taken.iter().copied().max().unwrap_or(0).max(self.last)
+    /// At least the highest of so many messages: Mosquitto goes on behind it without a look at what is
+    /// open.
+    fn highest_of(&self, messages: u64) -> u16 {
+        let given = messages.saturating_add(self.taken.len() as u64);
+        let given = u16::try_from(given).unwrap_or(u16::MAX);
+        self.taken.iter().copied().max().unwrap_or(0).max(given)
     }
 }

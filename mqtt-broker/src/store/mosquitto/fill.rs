@@ -272,7 +272,7 @@ impl Filling<'_> {
     }
 
     fn apply(&mut self, effect: Effect, bytes: usize) -> Result<(), ImportError> {
-        self.database.apply(effect)?;
+        self.database.apply(&effect)?;
         self.ops += 1;
         self.bytes += bytes;
         if self.ops >= OPS || self.bytes >= BYTES {

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::super::export::each_delivery;
 use super::super::{ImportError, take_over};
 use super::NOW;
 use super::scenes::told;
-use crate::store::Sync;
 use crate::store::database::Database;
+use crate::store::{StoreError, Sync};
 
 /// The schema of version 1.1, with what a broker may have written.
 const STORE: &str = r#"
@@ -80,15 +81,13 @@ fn its_sessions_messages_and_wills_are_taken_over() {
         )
     );
     assert!(!source.exists() && taken.original.exists());
-    let recovered = Database::open(&file, Sync::Normal)
-        .unwrap()
-        .load(NOW)
-        .unwrap();
+    let mut database = Database::open(&file, Sync::Normal).unwrap();
+    let recovered = database.load(NOW).unwrap();
     let [keeper, brief] = &*recovered.sessions else {
         panic!("{:?}", recovered.sessions);
     };
     assert_eq!(
-        told(keeper),
+        told(&mut database, keeper),
         [
             "keeper of ann, Never",
             "wants $share/g/b 0x01 0",
@@ -98,12 +97,15 @@ fn its_sessions_messages_and_wills_are_taken_over() {
             "gets 7 \0\u{fffd} from writer to r at 1 as 0 [3]",
         ]
     );
-    let properties = keeper.deliveries[1]
-        .message
-        .as_ref()
-        .unwrap()
-        .view()
-        .properties;
+    let mut last = None;
+    let in_memory = keeper.deliveries.clone();
+    let all = each_delivery(&mut database, keeper, in_memory, |delivery| {
+        last.clone_from(&delivery.message);
+        Ok::<(), StoreError>(())
+    });
+    all.unwrap();
+    let last = last.unwrap();
+    let properties = last.view().properties;
     assert_eq!(properties.correlation_data(), Some(&[0, 0xff][..]));
     assert_eq!(
         properties.user_properties().collect::<Vec<_>>(),

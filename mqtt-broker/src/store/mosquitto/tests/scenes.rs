@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
+use super::super::export::each_delivery;
 use super::super::{ImportError, ReadError, export, fill, read, write};
 use super::make;
 use super::{ENDS, NOW};
@@ -11,7 +12,7 @@ use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::SavedSession;
 use crate::store::database::Database;
 use crate::store::mosquitto::Counts;
-use crate::store::{Recovered, Sync};
+use crate::store::{Recovered, StoreError, Sync};
 
 /// Our own store with what a file holds.
 pub(super) struct Imported {
@@ -33,7 +34,7 @@ pub(super) fn imported(file: &[u8]) -> Result<Imported, ImportError> {
 }
 
 /// A session as text, a line for each thing.
-pub(super) fn told(saved: &SavedSession) -> Vec<String> {
+pub(super) fn told(database: &mut Database, saved: &SavedSession) -> Vec<String> {
     let session = &saved.session;
     let user_name = session.user_name.as_deref().unwrap_or("-");
     let expiry = match session.expiry {
@@ -62,7 +63,8 @@ pub(super) fn told(saved: &SavedSession) -> Vec<String> {
             view.topic.as_str()
         ));
     }
-    for delivery in &saved.deliveries {
+    let in_memory = saved.deliveries.clone();
+    let all = each_delivery(database, saved, in_memory, |delivery| {
         let receipt = &delivery.receipt;
         let message = match &delivery.message {
             None => "-".to_owned(),
@@ -88,7 +90,9 @@ pub(super) fn told(saved: &SavedSession) -> Vec<String> {
             if receipt.away { "" } else { " again" },
             identifiers.unwrap_or_default()
         ));
-    }
+        Ok::<(), StoreError>(())
+    });
+    all.unwrap();
     lines
 }
 
@@ -125,12 +129,20 @@ fn every_format_gives_what_it_can_say() {
             "gets - at 2 as 6 again []".to_owned(),
             format!("gets a/one one from writer to {response} at 1 as 0 {identifiers}"),
         ];
-        assert_eq!(told(&sessions[0]), expected, "version {version}");
+        assert_eq!(
+            told(&mut imported.database, &sessions[0]),
+            expected,
+            "version {version}"
+        );
         let stranger = [
             "stranger of -, Never".to_owned(),
             format!("gets a/one one from writer to {response} at 1 as 0 again {identifiers}"),
         ];
-        assert_eq!(told(&sessions[1]), stranger, "version {version}");
+        assert_eq!(
+            told(&mut imported.database, &sessions[1]),
+            stranger,
+            "version {version}"
+        );
         let topics: Vec<_> = retained
             .iter()
             .map(|(_, m)| m.view().topic.as_str())
@@ -150,7 +162,11 @@ fn a_file_of_mosquitto_2_0_11_is_read() {
     let file = std::fs::read(fixture("debian-2.0.11.db")).unwrap();
     let mut imported = imported(&file).unwrap();
     let recovered = imported.database.load(NOW).unwrap();
-    let mut lines: Vec<_> = recovered.sessions.iter().flat_map(told).collect();
+    let mut lines: Vec<_> = recovered
+        .sessions
+        .iter()
+        .flat_map(|saved| told(&mut imported.database, saved))
+        .collect();
     for line in &mut lines {
         // Some client ids were made up.
         if let Some((before, rest)) = line.split_once(" from auto-") {
@@ -261,11 +277,13 @@ fn what_is_written_is_read_as_the_same_and_an_export_brings_all_back() {
     let counts = export(&mut first.database, NOW, &mut exported).unwrap();
     assert_eq!(counts, first.counts);
     let mut second = imported(&exported).unwrap();
-    let (first, second) = (first.database.load(NOW), second.database.load(NOW));
-    let (first, second) = (first.unwrap(), second.unwrap());
-    let all = |recovered: &Recovered| -> Vec<_> { recovered.sessions.iter().map(told).collect() };
-    assert_eq!(all(&first), all(&second));
-    assert_eq!(first.retained, second.retained);
+    let all = |imported: &mut Imported| {
+        let recovered = imported.database.load(NOW).unwrap();
+        let sessions = recovered.sessions.iter();
+        let sessions = sessions.flat_map(|saved| told(&mut imported.database, saved));
+        (sessions.collect::<Vec<_>>(), recovered.retained)
+    };
+    assert_eq!(all(&mut first), all(&mut second));
 }
 
 proptest! {
