@@ -13,6 +13,7 @@ pub mod ledger;
 mod load;
 pub mod mosquitto;
 mod page;
+pub mod recovery;
 mod room;
 mod schema;
 #[cfg(test)]
