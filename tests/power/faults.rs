@@ -13,7 +13,7 @@ const MESSAGES: u8 = 4;
 /// More syncs, and more writes, than a run makes.
 const SYNCS: u64 = 16;
 const WRITES: u64 = 90;
-const FAULTS: u64 = 14;
+const FAULTS: u64 = 8;
 /// Server unavailable, as it leaves in DISCONNECT.
 const UNAVAILABLE: u8 = 0x88;
 
@@ -161,7 +161,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_the_broker_ends() {
             None => assert_eq!(seen.exit_code, Some(0), "{order}"),
         }
     }
-    assert!(hits > 4, "{hits} syncs failed");
+    assert!(hits > 2, "{hits} syncs failed");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn after_a_failed_write_nothing_is_acknowledged_and_the_broker_ends() {
             hits += 1;
         }
     }
-    assert!(hits > 4, "{hits} writes failed");
+    assert!(hits > 2, "{hits} writes failed");
 }
 
 #[test]

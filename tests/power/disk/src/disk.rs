@@ -154,6 +154,7 @@ impl Disk {
         }
         if let Some(fail) = &self.orders.fail
             && fail.kind == kind
+            && name.ends_with(&fail.name)
         {
             self.failing += 1;
             if self.failing == fail.number || (fail.lasting && self.failing > fail.number) {

@@ -40,6 +40,8 @@ pub(crate) struct Fail {
     /// All after it too.
     pub(crate) lasting: bool,
     pub(crate) how: Failure,
+    /// How the names of the files end whose calls count; empty for all.
+    pub(crate) name: String,
 }
 
 #[derive(Debug)]
@@ -116,5 +118,6 @@ fn fail(text: &str) -> Fail {
         number: number(count.trim_end_matches('+')),
         lasting: count.ends_with('+'),
         how,
+        name: words.next().unwrap_or_default().to_owned(),
     }
 }
