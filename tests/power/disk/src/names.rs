@@ -69,9 +69,10 @@ impl Names {
     /// The file at this path is about to be removed or replaced.
     pub(crate) fn removing(&mut self, path: PathBuf) -> io::Result<()> {
         self.kept += 1;
-        let kept = self
-            .attic
-            .join(format!("{}-{}", std::process::id(), self.kept));
+        // An earlier process may have had our number, and what it kept is of no use any more.
+        let own = format!("{}-{}", std::process::id(), self.kept);
+        let kept = self.attic.join(own);
+        let _ = fs::remove_file(&kept);
         fs::hard_link(&path, &kept)?;
         self.changes.push(Change::Removed { path, kept });
         Ok(())
