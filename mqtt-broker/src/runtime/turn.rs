@@ -95,6 +95,9 @@ impl Turn {
     /// Takes in what a former life of the broker kept, before any connection.
     pub(super) fn restore(&mut self, sessions: Vec<SavedSession>) {
         self.sink.now = self.clock.now();
+        if let Some(store) = &self.sink.to_store.store {
+            store.sleeps(self.sink.me, false);
+        }
         for session in sessions {
             self.shard.restore(self.sink.now, session, &mut self.sink);
         }
@@ -195,12 +198,17 @@ impl Turn {
             || (self.stopped.is_some() && !self.all_have_stopped && self.post.all_have_stopped());
         if news {
             self.post.awake(self.sink.me);
+        } else if let Some(store) = &self.sink.to_store.store {
+            store.sleeps(self.sink.me, true);
         }
         !news
     }
 
     /// Says that it waits no more.
     pub(super) fn awake(&self) {
+        if let Some(store) = &self.sink.to_store.store {
+            store.sleeps(self.sink.me, false);
+        }
         self.post.awake(self.sink.me);
     }
 

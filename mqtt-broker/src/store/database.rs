@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
 use super::blob;
+use super::cleared::Cleared;
 use super::hot::Hot;
 use super::ledger::Effect;
 use super::room::Room;
@@ -32,6 +33,8 @@ pub struct Database {
     pub(super) released: HashMap<SessionNo, HashMap<PacketId, MessageNo>>,
     /// Sessions that ended and still have rows.
     pub(super) gone: Vec<SessionNo>,
+    /// Topics whose retained message was cleared, while it matters.
+    pub(super) cleared: Cleared,
     /// Messages in `msg`, which nobody could count without reading them all, and what the file says.
     pub(super) messages: i64,
     pub(super) messages_written: i64,
@@ -57,6 +60,7 @@ impl Database {
             hot: Hot::default(),
             released: HashMap::new(),
             gone: Vec::new(),
+            cleared: Cleared::default(),
             messages: 0,
             messages_written: 0,
             pages: Vec::new(),
@@ -289,14 +293,22 @@ impl Database {
             .map(drop)
     }
 
-    fn retain(&self, retain: &Retain) -> rusqlite::Result<()> {
+    fn retain(&mut self, retain: &Retain) -> rusqlite::Result<()> {
         let view = retain.message.view();
-        let blob = (!view.payload.is_empty()).then(|| blob::write_message(&retain.message));
+        let topic = view.topic.as_str();
         let version = signed(retain.version);
+        if view.payload.is_empty() {
+            self.cleared.add(topic, retain.version);
+            let delete = "DELETE FROM ret WHERE t = ?1 AND v < ?2";
+            return self.run(delete, params![topic, version]).map(drop);
+        }
+        if self.cleared.is_outdated(topic, retain.version) {
+            return Ok(());
+        }
         self.run(
             "INSERT INTO ret(t, v, b) VALUES(?1, ?2, ?3)
              ON CONFLICT(t) DO UPDATE SET v = ?2, b = ?3 WHERE v < ?2",
-            params![view.topic.as_str(), version, blob],
+            params![topic, version, blob::write_message(&retain.message)],
         )
         .map(drop)
     }

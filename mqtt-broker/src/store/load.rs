@@ -66,16 +66,10 @@ impl Database {
         let last_session = last(
             "SELECT max(ifnull((SELECT max(s) FROM sess), 0), ifnull((SELECT max(s) FROM gone), 0))",
         )?;
-        let last_version = last("SELECT ifnull(max(v), 0) FROM ret")?;
-        self.connection
-            .execute_batch("DELETE FROM ret WHERE b IS NULL")?;
         self.commit()?;
         recovered.messages = u64::try_from(self.messages).unwrap_or(0);
-        recovered.last_numbers = (
-            last_message.max(recovered.last_numbers.0),
-            u32::try_from(last_session).unwrap_or(u32::MAX),
-            last_version,
-        );
+        recovered.last_numbers.0 = last_message.max(recovered.last_numbers.0);
+        recovered.last_numbers.1 = u32::try_from(last_session).unwrap_or(u32::MAX);
         recovered.sessions = sessions.into_values().collect();
         Ok(recovered)
     }
@@ -382,14 +376,13 @@ impl Database {
     }
 
     fn load_retained(&self, now: UnixTime, recovered: &mut Recovered) -> Result<(), StoreError> {
-        let mut query = self
-            .connection
-            .prepare("SELECT t, v, b FROM ret WHERE b IS NOT NULL")?;
+        let mut query = self.connection.prepare("SELECT t, v, b FROM ret")?;
         let mut gone: Vec<String> = Vec::new();
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let blob: Vec<u8> = row.get(2)?;
             let version = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+            recovered.last_numbers.2 = recovered.last_numbers.2.max(version);
             match blob::read_message(&blob) {
                 Ok(message) if message.view().is_expired(now) => gone.push(row.get(0)?),
                 Ok(message) => recovered.retained.push((version, message)),

@@ -6,6 +6,7 @@
 //! waits for one sync and no more.
 
 pub mod blob;
+mod cleared;
 pub mod database;
 mod deliveries;
 mod hot;

@@ -39,8 +39,8 @@ const TABLES: &str = "
     -- QoS 2 from a client, held until PUBREL.
     CREATE TABLE held(n INTEGER PRIMARY KEY, s INTEGER NOT NULL, p INTEGER NOT NULL,
                       b BLOB NOT NULL, UNIQUE(s, p));
-    -- Retained messages. v: version; b: NULL if the topic was cleared in this version.
-    CREATE TABLE ret(t TEXT PRIMARY KEY NOT NULL, v INTEGER NOT NULL, b BLOB);
+    -- Retained messages. v: version.
+    CREATE TABLE ret(t TEXT PRIMARY KEY NOT NULL, v INTEGER NOT NULL, b BLOB NOT NULL);
 ";
 
 /// Settings and what they have to read back as.

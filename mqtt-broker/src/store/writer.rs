@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::cleared::Turns;
 use super::database::Database;
 use super::ledger::{Effect, Ledger};
 use crate::engine::ids::ShardId;
@@ -32,6 +33,7 @@ struct Desk {
     changed: Condvar,
     /// The last durable ticket of each shard.
     durable: Vec<AtomicU64>,
+    turns: Turns,
     /// Pages that were read for each shard.
     pages: Vec<Mutex<Vec<Page>>>,
     /// Bytes that were submitted and did not take effect.
@@ -78,6 +80,7 @@ impl Store {
             inbox: Mutex::default(),
             changed: Condvar::new(),
             durable: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            turns: Turns::new(shards),
             pages: (0..shards).map(|_| Mutex::default()).collect(),
             waiting: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -95,6 +98,7 @@ impl Store {
         // What nobody waits for must not gather without end.
         let awaited = awaited || waiting >= BATCH_BYTES;
         let mut inbox = self.inbox();
+        self.0.turns.note_ticket(shard, ticket);
         inbox.batches.push_back(Batch {
             shard,
             ticket,
@@ -109,6 +113,16 @@ impl Store {
         if wake {
             self.0.changed.notify_one();
         }
+    }
+
+    /// All that a shard has decided so far is submitted.
+    pub fn note_turn(&self, shard: ShardId) {
+        self.0.turns.note_turn(shard);
+    }
+
+    /// A shard sleeps from now on, with nothing left to submit, or no longer.
+    pub fn sleeps(&self, shard: ShardId, sleeping: bool) {
+        self.0.turns.sleeps(shard, sleeping);
     }
 
     /// The last durable ticket of a shard.
@@ -183,6 +197,10 @@ impl Store {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
                     lock(pages).push(page);
                 }
+            }
+            if !database.cleared.is_empty() {
+                let progress = self.0.turns.progress(|shard| ledger.reached(shard));
+                database.cleared.advance(&progress);
             }
             if checkpoint {
                 self.checkpoint(&database)?;

@@ -13,14 +13,14 @@ impl Turn {
     /// What is to be kept goes to the store before anybody hears of it.
     pub(super) fn submit(&mut self) {
         let to_store = &mut self.sink.to_store;
-        if to_store.ops.is_empty() {
-            return;
-        }
         let Some(store) = &to_store.store else { return };
-        to_store.submitted.0 += 1;
-        let ops = std::mem::take(&mut to_store.ops);
-        let awaited = std::mem::take(&mut to_store.awaited);
-        store.submit(self.sink.me, to_store.submitted, ops, awaited);
+        if !to_store.ops.is_empty() {
+            to_store.submitted.0 += 1;
+            let ops = std::mem::take(&mut to_store.ops);
+            let awaited = std::mem::take(&mut to_store.awaited);
+            store.submit(self.sink.me, to_store.submitted, ops, awaited);
+        }
+        store.note_turn(self.sink.me);
     }
 
     /// One batch for each shard there is something to say to, then those who move.

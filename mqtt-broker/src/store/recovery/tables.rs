@@ -131,9 +131,9 @@ pub(crate) static TABLES: &[Table] = &[
         name: "ret",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Text, Integer, BlobOrNull],
+        columns: &[Text, Integer, Blob],
         insert: "INSERT OR IGNORE INTO ret(t, v, b) VALUES(?1, ?2, ?3)",
-        is_whole: |row| matches!(row.get(2), Some(Value::Null)) || is_message(row, 2),
+        is_whole: |row| is_message(row, 2),
     },
 ];
 
