@@ -10,7 +10,9 @@ use crate::engine::event::Event;
 use crate::engine::ids::{SessionAddress, SessionId};
 use crate::engine::session::flow::Delivery;
 use crate::engine::sink::Sink;
-use crate::engine::store_op::{Backlog, Page, ReadOp, Receipt, SavedDelivery, StoreOp, Urgency};
+use crate::engine::store_op::{
+    Backlog, MessageNo, Page, ReadOp, Receipt, SavedDelivery, StoreOp, Urgency,
+};
 
 impl Shard {
     /// Has the store read the next page of a session's queue, if its client comes to it soon.
@@ -62,20 +64,15 @@ impl Shard {
         {
             let Some(message) = message else { continue };
             taken.add(message.payload_len(), receipt.qos);
+            let payload_bytes = message.payload_len();
             let waited = Some(number) > before || has_waited(&receipt, &message, away_since);
-            if receipt.qos == QoS::AtMostOnce && !waited {
-                settled.add(message.payload_len(), receipt.qos);
-                over.push(number);
-                continue;
+            match as_kept(number, message, receipt, waited) {
+                Some(delivery) => flow.push(delivery),
+                None => {
+                    settled.add(payload_bytes, QoS::AtMostOnce);
+                    over.push(number);
+                }
             }
-            flow.push(Delivery {
-                message,
-                extra: receipt.extra,
-                qos: receipt.qos,
-                retain: receipt.retain,
-                number: Some(number),
-                dup: receipt.qos == QoS::AtLeastOnce && !waited,
-            });
         }
         let missing = flow.cold.end_read(page.upto, taken, page.last);
         let lost = missing.messages + page.damaged.messages;
@@ -105,6 +102,26 @@ impl Shard {
         let flow = state.and_then(|state| state.flow.as_ref());
         flow.is_some_and(|flow| !flow.cold.is_empty())
     }
+}
+
+/// A delivery as it was kept, if it is not over: of QoS 0 that may have been sent.
+pub(super) fn as_kept(
+    number: MessageNo,
+    message: Message,
+    receipt: Receipt,
+    waited: bool,
+) -> Option<Delivery> {
+    if receipt.qos == QoS::AtMostOnce && !waited {
+        return None;
+    }
+    Some(Delivery {
+        message,
+        extra: receipt.extra,
+        qos: receipt.qos,
+        retain: receipt.retain,
+        number: Some(number),
+        dup: receipt.qos == QoS::AtLeastOnce && !waited,
+    })
 }
 
 /// Whether a message from a former life of the broker has waited all the time. Unless the client has

@@ -4,17 +4,17 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mqtt_codec::{QoS, SharedFilter, TopicFilter};
+use mqtt_codec::{SharedFilter, TopicFilter};
 use mqtt_session::inbound::Inbound;
 use mqtt_session::outbound::Reopened;
 use mqtt_session::time::{Instant, Now, UnixTime};
 
-use super::cold::has_waited;
+use super::cold::{as_kept, has_waited};
 use super::{Shard, key};
 use crate::engine::ids::SessionId;
 use crate::engine::letter::GroupSubscription;
 use crate::engine::session::cold::Cold;
-use crate::engine::session::flow::{Delivery, Flow};
+use crate::engine::session::flow::Flow;
 use crate::engine::session::will::Will;
 use crate::engine::session::{Held, SessionExpiry};
 use crate::engine::sink::Sink;
@@ -128,21 +128,13 @@ impl Shard {
                 continue;
             };
             let waited = has_waited(&receipt, &message, away_since);
-            if receipt.qos == QoS::AtMostOnce && !waited {
+            let (packet_id, payload_len) = (receipt.packet_id, message.payload_len());
+            let Some(delivery) = as_kept(number, message, receipt, waited) else {
                 over.push(number);
                 continue;
-            }
-            let payload_len = message.payload_len();
-            stored.add(payload_len, receipt.qos);
-            let delivery = Delivery {
-                message,
-                extra: receipt.extra,
-                qos: receipt.qos,
-                retain: receipt.retain,
-                number: Some(number),
-                dup: receipt.qos == QoS::AtLeastOnce && !waited,
             };
-            match receipt.packet_id {
+            stored.add(payload_len, delivery.qos);
+            match packet_id {
                 Some(packet_id) => {
                     flow.inflight_bytes += payload_len as u64;
                     flow.outbound.reopen(packet_id, Reopened::Qos2(delivery));
