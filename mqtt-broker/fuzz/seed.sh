@@ -2,7 +2,7 @@
 # Makes the seeds of every target: packets out of the codec's table of vectors, and small files.
 set -eu
 cd "$(dirname "$0")"
-for target in client config engine options_file password_file; do mkdir -p "corpus/$target"; done
+for target in client config engine mosquitto_db options_file password_file; do mkdir -p "corpus/$target"; done
 
 # Files of one input are parted by the byte 0x1e.
 printf 'listener 1883 127.0.0.1\nallow_anonymous true\nmax_connections 50\n' > corpus/config/open
@@ -25,6 +25,8 @@ printf 'ann:$6$%s$%s\n\n# staff\n bob : $7$101$%s$%s :notes\n' "$salt" "$digest"
 printf 'cleo:$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHQ$%043d' 0 > corpus/password_file/argon2id
 printf '$7$1000$%s$%s' "$salt" "$digest" > corpus/password_file/hash
 printf 'dan:plain\nno colon\n:x\nann:\nann:$9$a$b\n' > corpus/password_file/wrong
+
+cp ../../tests/data/mosquitto-db/*.db corpus/mosquitto_db/
 
 # A broker of one shard that keeps nothing, where all arrives at once (see the target): a client
 # connects with the plainest CONNECT of its version and sends the packet. In front of what is sent

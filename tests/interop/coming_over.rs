@@ -13,6 +13,8 @@ use mqtt_tests::{
 
 /// Longer than a session has to live here.
 const LONG: &str = "4294967294";
+/// A member of a shared subscription.
+const MEMBER: [&str; 6] = ["-V", "5", "-x", LONG, "-q", "1"];
 
 fn lines(store: &Path) -> String {
     let store = store.display();
@@ -117,6 +119,12 @@ fn fill(broker: &Broker) {
         let content = ["-D", "publish", "content-type", "text"];
         publish_with(broker, &[&common[..], &properties, &content].concat());
     }
+    leave(
+        broker,
+        "member",
+        &[&MEMBER[..], &["-t", "$share/g/s"]].concat(),
+    );
+    publish_with(broker, &["-t", "s", "-q", "1", "-m", "shared"]);
     publish_with(broker, &["-t", "r/1", "-q", "1", "-m", "kept", "-r"]);
     publish_with(broker, &["-t", "r/2", "-m", "cleared", "-r"]);
     publish_with(broker, &["-t", "r/2", "-n", "-r"]);
@@ -137,6 +145,8 @@ fn check(broker: &Broker) {
     ];
     let words = ["-V", "5", "-x", LONG, "-q", "2"];
     assert_eq!(back(broker, "new", "3", &words), new);
+    let shared = back(broker, "member", "1", &MEMBER);
+    assert_eq!(shared, ["s shared qos 1 retain 0"]);
     let retained = ["-t", "r/#", "-C", "1", "-v", "--retained-only"];
     let retained = Tool::subscribe(broker).args(retained).run().succeeded();
     assert_eq!(retained.text(), "r/1 kept\n");
@@ -197,7 +207,7 @@ fn all_that_their_broker_kept_arrives_from_ours() {
     }
     let ours = Setup::new().listening(&lines(store.path())).start();
     ours.wait_for_log(
-        "(Mosquitto's format 6): 4 sessions, 3 subscriptions, 9 messages for clients, 1 retained \
+        "(Mosquitto's format 6): 5 sessions, 3 subscriptions, 10 messages for clients, 1 retained \
          messages, 1 messages of QoS 2 from clients. The original is kept as ",
     );
     check(&ours);
@@ -225,12 +235,37 @@ fn all_that_our_broker_kept_arrives_from_theirs() {
     stop(ours);
     let mut database = Database::open(&store.path().join("mosquitto.db"), Sync::Full);
     let database = database.as_mut().expect("our store");
-    let back = tempfile::tempdir().expect("a folder");
-    let mut file = File::create(back.path().join("mosquitto.db")).expect("a file");
+    let place = tempfile::tempdir().expect("a folder");
+    let mut file = File::create(place.path().join("mosquitto.db")).expect("a file");
     let now = UnixTime::from_millis(0);
     let counts = mosquitto::export(database, now, &mut file).expect("an export");
-    assert_eq!((counts.sessions, counts.subscriptions), (4, 3));
-    let theirs = their_broker(&program, back.path());
+    assert_eq!((counts.sessions, counts.subscriptions), (5, 4));
+    let theirs = their_broker(&program, place.path());
     check(&theirs);
+    // Theirs never writes a shared subscription, but it reads one.
+    publish_with(&theirs, &["-t", "s", "-q", "1", "-m", "again"]);
+    let shared = back(&theirs, "member", "1", &MEMBER);
+    assert_eq!(shared, ["s again qos 1 retain 0"]);
     stop(theirs);
+}
+
+#[test]
+fn a_file_that_is_cut_short_ends_the_start_with_a_line_and_stays_as_it_is() {
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mosquitto-db/v6.db");
+    let mut bytes = std::fs::read(fixture).expect("a fixture");
+    bytes.pop();
+    let store = tempfile::tempdir().expect("a folder");
+    let file = store.path().join("mosquitto.db");
+    std::fs::write(&file, &bytes).expect("a file");
+    let setup = Setup::new().file("cut.conf", &format!("user root\n{}\n", lines(store.path())));
+    let ended = Tool::broker().arg("-c").arg(setup.path("cut.conf")).run();
+    let said = ended.ended_with(1).to_string();
+    for part in [
+        "is damaged or cut short: at byte ",
+        "(have the Mosquitto that wrote it load and save it again, or move it away",
+        "Error: Couldn't open database.",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(std::fs::read(&file).expect("the file"), bytes);
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::super::export::each_delivery;
-use super::super::{ImportError, take_over};
-use super::NOW;
+use super::super::{ImportError, at_start, take_over};
+use super::make;
 use super::scenes::told;
+use super::{ENDS, NOW};
 use crate::store::database::Database;
 use crate::store::{StoreError, Sync};
 
@@ -125,6 +126,35 @@ fn its_sessions_messages_and_wills_are_taken_over() {
     );
     let (_, due) = brief.away.unwrap();
     assert_eq!(due.unwrap().as_secs(), 1_800_000_500);
+}
+
+#[test]
+fn a_start_takes_the_plugins_store_rather_than_an_older_file_and_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, file) = (
+        folder.path().join("source"),
+        folder.path().join("mosquitto.db"),
+    );
+    let start = || at_start(&file, Some(&source), NOW).unwrap();
+    assert_eq!(start(), None);
+    drop(store(&source));
+    fs::write(&file, make::file(6, ENDS)).unwrap();
+    let taken = start().unwrap();
+    assert_eq!(taken.source, source);
+    assert!(
+        taken.to_string().ends_with("source.original-1800000000."),
+        "{taken}"
+    );
+    let older = folder.path().join("mosquitto.db.original-1800000000");
+    assert_eq!(fs::read(older).unwrap(), make::file(6, ENDS));
+    // Whoever puts one there later has a store already.
+    drop(store(&source));
+    assert_eq!(start(), None);
+    assert!(source.exists());
+    // Without one of its own the file is taken.
+    fs::remove_file(&source).unwrap();
+    fs::write(&file, make::file(2, ENDS)).unwrap();
+    assert_eq!(start().unwrap().format, "Mosquitto's format 2");
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn a_file_of_mosquitto_2_0_11_is_read() {
         "gets a/1 one to - at 1 as 0 []",
         "gets a/2 two to - at 1 as 0 []",
         "gets a/3 three to - at 1 as 0 []",
-        "new of -, until 6090496218",
+        "new of -, until 6090496780",
         "wants a/# 0x02 7",
         "gets a/1 one to - at 1 as 0 [7]",
         "gets a/2 two to - at 2 as 0 [7]",
@@ -192,6 +192,8 @@ fn a_file_of_mosquitto_2_0_11_is_read() {
         "gets - at 2 as 3 again []",
         "holder of -, Never",
         "holds 9: h held",
+        "member of -, until 6090496780",
+        "gets s shared to - at 1 as 0 []",
     ];
     assert_eq!(lines, expected);
     assert_eq!(recovered.retained.len(), 1);
