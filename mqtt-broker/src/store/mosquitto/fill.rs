@@ -376,7 +376,8 @@ impl Filling<'_> {
         for (version, id) in (1..).zip(&snapshot.retained) {
             let stored = bodies.place(*id).and_then(|place| bodies.list.get(place));
             let message = stored
-                .filter(|stored| !stored.payload.is_empty())
+                // What a broker says of itself it says anew.
+                .filter(|stored| !stored.payload.is_empty() && !stored.topic.starts_with(b"$SYS"))
                 .and_then(|stored| translate::message(stored, true, now));
             if let Some(message) = message {
                 counts.retained += 1;

@@ -108,7 +108,8 @@ pub fn at_start(
 ) -> Result<Option<TakenOver>, ImportError> {
     finish(file)?;
     let has_mosquitto = begins_with(file, read::MAGIC)?;
-    let is_free = has_mosquitto || !is_there(file);
+    let is_empty = fs::metadata(file).is_ok_and(|file| file.len() == 0);
+    let is_free = has_mosquitto || is_empty || !is_there(file);
     let source = match plugin_file {
         Some(plugin_file) if is_free && is_there(plugin_file) => plugin_file,
         _ if has_mosquitto => file,

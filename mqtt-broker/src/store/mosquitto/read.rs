@@ -208,18 +208,48 @@ fn client_message<'a>(chunk: &mut Bytes<'a>, reading: &mut Reading<'a>) -> Resul
     let direction = chunk.u8()?;
     let client_id = chunk.take(client_id_len.into())?;
     let properties = properties(chunk)?;
-    let progress = Progress::from_fields(direction, state, flags & 0x0f != 0, qos);
-    let progress = progress.ok_or_else(|| chunk.error("is in a state that there is not"))?;
-    let client = reading.clients.of(client_id.into());
-    client.messages.push(ClientMessage {
+    let fields = Fields {
         id,
         packet_id,
         qos,
         retain: flags & 0xf0 != 0,
-        progress,
-        identifiers: properties.subscription_identifiers().collect(),
-    });
+        direction,
+        state,
+        dup: flags & 0x0f != 0,
+    };
+    let identifiers = properties.subscription_identifiers().collect();
+    let message = fields.message(chunk, identifiers)?;
+    reading.clients.of(client_id.into()).messages.push(message);
     Ok(())
+}
+
+/// What every format says of a client's message.
+pub(super) struct Fields {
+    pub(super) id: u64,
+    pub(super) packet_id: u16,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) direction: u8,
+    pub(super) state: u8,
+    pub(super) dup: bool,
+}
+
+impl Fields {
+    pub(super) fn message(
+        self,
+        chunk: &Bytes<'_>,
+        identifiers: Vec<u32>,
+    ) -> Result<ClientMessage, ReadError> {
+        let progress = Progress::from_fields(self.direction, self.state, self.dup, self.qos);
+        Ok(ClientMessage {
+            id: self.id,
+            packet_id: self.packet_id,
+            qos: self.qos,
+            retain: self.retain,
+            progress: progress.ok_or_else(|| chunk.error("is in a state that there is not"))?,
+            identifiers,
+        })
+    }
 }
 
 fn subscription<'a>(chunk: &mut Bytes<'a>, reading: &mut Reading<'a>) -> Result<(), ReadError> {

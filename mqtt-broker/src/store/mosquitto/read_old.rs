@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::bytes::Bytes;
-use super::read::{ReadError, Reading, id_bytes, name, qos};
-use super::snapshot::{ClientMessage, Progress, StoredMessage, Subscription};
+use super::read::{Fields, ReadError, Reading, id_bytes, name, qos};
+use super::snapshot::{StoredMessage, Subscription};
 
 pub(super) fn chunk<'a>(
     bytes: &mut Bytes<'a>,
@@ -82,23 +82,16 @@ fn message<'a>(
 
 fn client_message<'a>(chunk: &mut Bytes<'a>, reading: &mut Reading<'a>) -> Result<(), ReadError> {
     let client_id = chunk.text()?;
-    let id = chunk.u64_of_host()?;
-    let packet_id = chunk.u16()?;
-    let qos = qos(chunk)?;
-    let retain = chunk.u8()? != 0;
-    let direction = chunk.u8()?;
-    let state = chunk.u8()?;
-    let dup = chunk.u8()? != 0;
-    let progress = Progress::from_fields(direction, state, dup, qos);
-    let progress = progress.ok_or_else(|| chunk.error("is in a state that there is not"))?;
-    let client = reading.clients.of(client_id.into());
-    client.messages.push(ClientMessage {
-        id,
-        packet_id,
-        qos,
-        retain,
-        progress,
-        identifiers: Vec::new(),
-    });
+    let fields = Fields {
+        id: chunk.u64_of_host()?,
+        packet_id: chunk.u16()?,
+        qos: qos(chunk)?,
+        retain: chunk.u8()? != 0,
+        direction: chunk.u8()?,
+        state: chunk.u8()?,
+        dup: chunk.u8()? != 0,
+    };
+    let message = fields.message(chunk, Vec::new())?;
+    reading.clients.of(client_id.into()).messages.push(message);
     Ok(())
 }
