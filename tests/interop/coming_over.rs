@@ -1,14 +1,18 @@
 //! From Debian's `mosquitto` to our broker with all that it kept, and back.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mqtt_broker::store::database::Database;
+use mqtt_broker::store::mosquitto::snapshot::{
+    Client, ClientMessage, NEVER, Progress, Snapshot, StoredMessage,
+};
 use mqtt_broker::store::{Sync, mosquitto};
+use mqtt_codec::QoS;
 use mqtt_session::time::UnixTime;
 use mqtt_tests::{
     Broker, DebianTool, Level, Packet, Setup, Signal, Tool, Wire, connect, peer_program, publish,
-    subscribe,
+    subscribe, wait_until,
 };
 
 /// Longer than a session has to live here.
@@ -268,4 +272,92 @@ fn a_file_that_is_cut_short_ends_the_start_with_a_line_and_stays_as_it_is() {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(std::fs::read(&file).expect("the file"), bytes);
+}
+
+/// A file of Mosquitto with so many messages for one client.
+fn many(messages: u64) -> Vec<u8> {
+    let stored = |id| StoredMessage {
+        id,
+        expires: 0,
+        source_packet_id: 0,
+        source_id: b"writer".into(),
+        topic: b"many".into(),
+        payload: vec![b'x'; 200].into(),
+        properties: b"".into(),
+        qos: QoS::AtLeastOnce,
+        retain: false,
+    };
+    let owed = |id| ClientMessage {
+        id,
+        packet_id: 0,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        progress: Progress::Queued,
+        identifiers: Vec::new(),
+    };
+    let snapshot = Snapshot {
+        messages: (1..=messages).map(stored).collect(),
+        clients: vec![Client {
+            id: b"keeper".into(),
+            user_name: b"".into(),
+            ends: 0,
+            expiry_interval: NEVER,
+            will: None,
+            subscriptions: Vec::new(),
+            messages: (1..=messages).map(owed).collect(),
+        }],
+        ..Snapshot::default()
+    };
+    let mut file = Vec::new();
+    mosquitto::write(&snapshot, &mut file).expect("a file in memory");
+    file
+}
+
+#[test]
+fn a_start_that_is_killed_while_it_takes_over_is_made_good_by_the_next() {
+    let store = tempfile::tempdir().expect("a folder");
+    let file = store.path().join("mosquitto.db");
+    let original = many(20_000);
+    std::fs::write(&file, &original).expect("a file");
+    let originals = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(store.path()).expect("the folder");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths
+            .filter(|path| path.to_string_lossy().contains(".original-"))
+            .collect()
+    };
+    let bytes_of = |name: &str| std::fs::metadata(store.path().join(name)).map_or(0, |f| f.len());
+    let killed_at: [&dyn Fn() -> bool; 4] = [
+        &|| bytes_of("mosquitto.db.importing") > 0,
+        &|| bytes_of("mosquitto.db.importing-wal") > 100_000,
+        &|| bytes_of("mosquitto.db.importing") > 2_000_000,
+        &|| !originals().is_empty(),
+    ];
+    let socket = format!(
+        "user root\nlistener 0 {{folder}}/socket\n{}\n",
+        lines(store.path())
+    );
+    for reached in killed_at {
+        let setup = Setup::new();
+        let folder = setup.path("").to_string_lossy().into_owned();
+        let setup = setup.file("broker.conf", &socket.replace("{folder}", &folder));
+        let running = Tool::broker()
+            .arg("-c")
+            .arg(setup.path("broker.conf"))
+            .start();
+        // A fast machine may be through already.
+        let reached = || reached() || !originals().is_empty();
+        wait_until("the place to kill it", || reached().then_some(()));
+        running.signal(Signal::SIGKILL);
+        running.finish();
+    }
+    let broker = Setup::new().listening(&lines(store.path())).start();
+    broker.wait_for_log("Restored 20000 client messages");
+    let kept: Vec<_> = originals();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let kept = kept.iter().map(|path| std::fs::read(path).expect("a file"));
+    assert!(kept.eq([original]), "the original is kept as it was");
+    for left in ["mosquitto.db.importing", "mosquitto.db.new"] {
+        assert_eq!(bytes_of(left), 0, "{left}");
+    }
 }
