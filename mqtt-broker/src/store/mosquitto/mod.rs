@@ -49,6 +49,9 @@ pub enum ImportError {
         /// Why.
         error: io::Error,
     },
+    /// SQLite cannot read it.
+    #[error("the database of Mosquitto's plugin cannot be read: {0}")]
+    Source(rusqlite::Error),
     /// The new store cannot be made.
     #[error("the new store: {0}")]
     Store(#[from] StoreError),

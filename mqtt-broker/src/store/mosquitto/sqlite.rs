@@ -14,12 +14,21 @@ use super::read::ReadError;
 use super::snapshot::{
     ClientMessage, Clients, Progress, Snapshot, StoredMessage, StoredWill, Subscription,
 };
+use crate::store::StoreError;
 
 /// Reads the whole store.
 ///
 /// # Errors
 /// It cannot be read, is of another schema or damaged.
 pub(super) fn read(path: &Path) -> Result<Snapshot<'static>, ImportError> {
+    read_all(path).map_err(|error| match error {
+        // Nothing but the source was touched.
+        ImportError::Store(StoreError::Sqlite(error)) => ImportError::Source(error),
+        other => other,
+    })
+}
+
+fn read_all(path: &Path) -> Result<Snapshot<'static>, ImportError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(path, flags)?;
     // One state of it, whatever happens meanwhile.

@@ -179,7 +179,10 @@ fn other_schemas_other_databases_and_broken_rows_are_refused() {
             "UPDATE base_msgs SET properties = '[{'",
             "properties that cannot be read",
         ),
-        ("DROP TABLE clients", "no such table: clients"),
+        (
+            "DROP TABLE clients",
+            "plugin cannot be read: no such table: clients",
+        ),
     ] {
         let connection = store(&source);
         connection.execute_batch(change).unwrap();
