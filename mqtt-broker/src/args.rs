@@ -1,6 +1,8 @@
 //! The command line: what may be typed, word for word, touching nothing. Names, messages and exit
 //! codes are those of Mosquitto, so that unit files and scripts need no change.
 
+mod store;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
 
+pub use self::store::{StoreAction, StoreArgs, StorePlace};
 use crate::config::{self, Durability, LogTypes, Origin};
 
 /// Shards that there can be.
@@ -23,6 +26,10 @@ pub enum Command {
     Run(Args),
     /// Say what an option of the configuration does.
     Explain(String),
+    /// Do something with what a broker keeps.
+    Store(StoreArgs),
+    /// Print this: how `store` is used.
+    StoreHelp(String),
     /// Print how the program is used.
     Help,
     /// Print the version.
@@ -125,7 +132,10 @@ fn value(name: &'static str, short: Option<char>, word: &'static str, help: &'st
 fn command() -> clap::Command {
     clap::Command::new("mqtt-broker")
         .about("An MQTT broker for versions 3.1, 3.1.1 and 5.0")
-        .override_usage("mqtt-broker [-c config_file] [-d] [-h] [-p port] [-v]")
+        .override_usage(
+            "mqtt-broker [-c config_file] [-d] [-h] [-p port] [-v]\n       mqtt-broker store COMMAND \
+             (see mqtt-broker store --help)",
+        )
         .disable_help_flag(true)
         .args_override_self(true)
         .arg(value(
@@ -189,6 +199,10 @@ fn command() -> clap::Command {
 /// # Errors
 /// The first argument that cannot be used, in the words of Mosquitto.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, ArgsError> {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.next_if(|word| word == "store").is_some() {
+        return store::parse(arguments);
+    }
     let words = std::iter::once(OsString::from("mqtt-broker")).chain(arguments);
     let matches = command()
         .try_get_matches_from(words)

@@ -29,6 +29,7 @@ use crate::runtime::{
     Clock, ListenError, Listeners, Observer as _, Runtime, RuntimeConfig, RuntimeEvent,
 };
 use crate::store::Recovered;
+use crate::store::recovery::{Report, Weight};
 
 pub use crate::runtime::ThreadFailure;
 
@@ -344,7 +345,10 @@ fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), Star
         return Ok((plan, None));
     };
     match open_store(keep, Clock::start().now().unix) {
-        Ok(opened) => Ok((plan, Some(opened))),
+        Ok(opened) => {
+            tell_findings(&opened, log);
+            Ok((plan, Some(opened)))
+        }
         Err(error) if keep.ordered => Err(error.into()),
         Err(error) => {
             log.tell(Level::Warning, format_args!("Warning: {error}."));
@@ -352,6 +356,25 @@ fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), Star
             log.tell(Level::Warning, format_args!("{plan}"));
             Ok((plan, None))
         }
+    }
+}
+
+/// Says what was found out about the files of the store.
+fn tell_findings(opened: &Opened, log: &Log) {
+    if let Some(name) = opened.in_memory {
+        let text = format_args!(
+            "Warning: The store lies in memory ({name}): nothing of it is left when the machine starts \
+             anew."
+        );
+        log.tell(Level::Warning, text);
+    }
+    for (weight, line) in opened.reports.iter().flat_map(Report::lines) {
+        let level = match weight {
+            Weight::Loss => Level::Error,
+            Weight::Notice => Level::Warning,
+            Weight::Usual => Level::Debug,
+        };
+        log.tell(level, format_args!("{line}"));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The life of the program: from its arguments to its exit code.
 
+mod store;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write as _};
@@ -20,10 +22,12 @@ use crate::runtime::{Clock, ListenError, raise_descriptor_limit};
 /// Does what the arguments, without the program's name, say, and returns the exit code: 0 for an
 /// orderly end, 1 when a socket or thread cannot be had, 3 for wrong arguments, configurations and
 /// password files, 13 when a password file cannot be opened, 14 when the pid file cannot be
-/// written or privileges cannot be dropped.
+/// written or privileges cannot be dropped; those of `store` are 0 to 3.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args::parse(arguments) {
         Ok(Command::Run(args)) => run_broker(&args),
+        Ok(Command::Store(args)) => store::run(args),
+        Ok(Command::StoreHelp(text)) => print(&text),
         Ok(Command::Help) => print(&args::usage()),
         Ok(Command::Version) => print(&args::version()),
         Ok(Command::Explain(option)) => explain(&option),

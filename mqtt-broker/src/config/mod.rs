@@ -30,8 +30,8 @@ pub use files::{Disk, FILE_BYTES_MAX, Files};
 pub use reload::{Changes, Reloaded, reload};
 pub use report::{ConfigError, ConfigErrors, EXIT_CODE, Level, Notice, Place};
 pub use settings::{
-    Address, Config, Durability, KeepSettings, Listener, Log, LogTypes, Origin, ProtocolVersions,
-    Rules, SHARDS_MAX, Security, SocketDomain, SqlitePlugin, StartSettings,
+    Address, Config, Durability, KeepSettings, Listener, Log, LogTypes, OnCorruption, Origin,
+    ProtocolVersions, Rules, SHARDS_MAX, Security, SocketDomain, SqlitePlugin, StartSettings,
 };
 
 /// A configuration that can be used.

@@ -209,6 +209,10 @@ fn tell_start_settings(old: &StartSettings, new: &StartSettings, notices: &mut V
         ),
         ("persistence_file", old.keep.file != new.keep.file),
         ("plugin", old.keep.plugin != new.keep.plugin),
+        (
+            "on_corruption",
+            old.keep.on_corruption != new.keep.on_corruption,
+        ),
     ] {
         if differs {
             let text = format!("The option \"{option}\" takes effect at the next start.");
@@ -383,7 +387,7 @@ mod tests {
         let before = "pid_file /a\nuser a\nport 1\nsocket_domain ipv4";
         let after = "pid_file /b\nuser b\nshards 2\nport 2\nbind_address h\nbind_interface lo\n\
                      durability normal\npersistence true\npersistence_location /p\n\
-                     persistence_file f";
+                     persistence_file f\non_corruption refuse";
         let reloaded = reloaded(before, after).unwrap();
         let old = config(before);
         assert_eq!(reloaded.config.start, old.start);
@@ -405,6 +409,7 @@ mod tests {
             "persistence",
             "persistence_location",
             "persistence_file",
+            "on_corruption",
         ] {
             assert!(
                 texts.contains(&format!("The option \"{option}\"")),

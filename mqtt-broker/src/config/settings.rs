@@ -312,6 +312,8 @@ pub struct KeepSettings {
     pub file: Option<PathBuf>,
     /// Mosquitto's SQLite plugin is configured.
     pub plugin: Option<SqlitePlugin>,
+    /// `on_corruption`.
+    pub on_corruption: OnCorruption,
 }
 
 /// What was said to Mosquitto's SQLite plugin, whose work the broker does itself.
@@ -319,6 +321,16 @@ pub struct KeepSettings {
 pub struct SqlitePlugin {
     /// `plugin_opt_db_file`, which holds where no `persistence_location` is given.
     pub db_file: Option<PathBuf>,
+}
+
+/// What is done with a damaged store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnCorruption {
+    /// It is set aside, and what can be read of it goes on.
+    #[default]
+    Salvage,
+    /// It is left as it is, and the broker does not start.
+    Refuse,
 }
 
 /// What an acknowledged message survives.

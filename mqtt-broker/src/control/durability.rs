@@ -3,23 +3,29 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mqtt_session::time::UnixTime;
 
-use crate::config::{Durability, KeepSettings};
+use super::place::{Place, place_of};
+use crate::config::{Durability, KeepSettings, OnCorruption};
+use crate::observe::describe;
 use crate::store::database::Database;
 use crate::store::mosquitto;
-use crate::store::{Recovered, StoreError, Sync};
+use crate::store::recovery::{self, Look, Report, Start, StartError, Started};
+use crate::store::{Recovered, Sync};
 
 /// Name of the file unless `persistence_file` says another.
 const FILE: &str = "mosquitto.db";
 /// Name of the database of Mosquitto's SQLite plugin in `persistence_location`.
 const PLUGIN_FILE: &str = "mosquitto.sqlite3";
-/// What a file of ours begins with.
-const SQLITE: &[u8; 16] = b"SQLite format 3\0";
+/// Tries for the lock: who only looks whether it is held has it for a moment.
+const LOCK_TRIES: u32 = 10;
+/// Between two of them.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is to be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub struct Keep {
     pub ordered: bool,
     /// A store of Mosquitto's SQLite plugin, which is taken over if there is one.
     pub plugin_file: Option<PathBuf>,
+    /// What is done if it is damaged.
+    pub on_corruption: OnCorruption,
 }
 
 impl Plan {
@@ -86,7 +94,9 @@ impl Plan {
             sync,
             file: file(place),
             because,
-            ordered,
+            // Who does not want a damaged store touched does not want to go on without it either.
+            ordered: ordered || keep.on_corruption == OnCorruption::Refuse,
+            on_corruption: keep.on_corruption,
             plugin_file,
         })
     }
@@ -130,6 +140,12 @@ pub struct Opened {
     pub imported: Option<mosquitto::TakenOver>,
     /// Held as long as the store is open.
     pub lock: File,
+    /// What was found out about the files.
+    pub reports: Vec<Report>,
+    /// Everything in it ends with the machine: the name of its file system.
+    pub in_memory: Option<&'static str>,
+    /// The broker ended in order the last time.
+    pub was_clean: bool,
 }
 
 /// The store cannot be had.
@@ -151,52 +167,117 @@ pub fn open(keep: &Keep, now: UnixTime) -> Result<Opened, Unusable> {
         file: keep.file.clone(),
         reason,
     };
-    let system = |what: &str, error: &io::Error| {
-        unusable(format!("{what}: {}", crate::observe::describe(error)))
-    };
-    if let Some(folder) = keep.file.parent().filter(|p| !p.as_os_str().is_empty()) {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        made.map_err(|error| system("its directory cannot be made", &error))?;
-    }
-    let lock = lock(&keep.file).map_err(unusable)?;
+    let in_memory = prepare_folder(&keep.file).map_err(unusable)?;
+    refuse_others(&keep.file, Mosquitto::TakenOver).map_err(unusable)?;
+    let (lock, sync_before) = lock(&keep.file, Some(keep.sync)).map_err(unusable)?;
     let imported = mosquitto::at_start(&keep.file, keep.plugin_file.as_deref(), now);
     let imported = imported.map_err(|error| unusable(error.to_string()))?;
-    match beginning(&keep.file) {
-        Ok(None) => {}
-        Ok(Some(begin)) if begin == *SQLITE => {}
-        Ok(Some(_)) => {
-            return Err(unusable(
-                "it is not a database; name another with persistence_file".to_owned(),
-            ));
-        }
-        Err(error) => return Err(system("it cannot be read", &error)),
-    }
+    // Somebody may have had it until now.
+    refuse_others(&keep.file, Mosquitto::Refused).map_err(unusable)?;
     // SQLite would make it as the umask says, and gives its journal the rights of the file.
     let made = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
         .open(&keep.file);
-    made.map_err(|error| system("it cannot be written", &error))?;
-    let reason = |error: StoreError| unusable(error.to_string());
-    let mut database = Database::open(&keep.file, keep.sync).map_err(reason)?;
-    let recovered = database.load(now).map_err(reason)?;
+    made.map_err(|error| unusable(format!("it cannot be written: {}", describe(&error))))?;
+    let start = Start {
+        file: &keep.file,
+        sync: keep.sync,
+        sync_before: sync_before.unwrap_or(keep.sync),
+        salvages: keep.on_corruption == OnCorruption::Salvage,
+        now,
+    };
+    let Started {
+        database,
+        recovered,
+        reports,
+        was_clean,
+    } = start.open().map_err(|error| unusable(reason(&error)))?;
     Ok(Opened {
         database,
         recovered,
         imported,
         lock,
+        reports,
+        in_memory,
+        was_clean,
     })
 }
 
-/// Two brokers must not write one file.
-fn lock(file: &Path) -> Result<File, String> {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
+/// Why a store cannot be opened, in the system's words where there are any.
+pub(super) fn reason(error: &StartError) -> String {
+    match error {
+        StartError::Io { what, error } => format!("{what}: {}", describe(error)),
+        error => error.to_string(),
+    }
+}
+
+/// Makes the folder if it is not there and looks where it is: the name of a file system that ends with
+/// the machine.
+pub(super) fn prepare_folder(file: &Path) -> Result<Option<&'static str>, String> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder);
+        made.map_err(|error| {
+            let error = describe(&error);
+            format!("its directory cannot be made: {error}")
+        })?;
+    }
+    match place_of(folder.unwrap_or_else(|| Path::new("."))) {
+        Ok(Place::Sound) => Ok(None),
+        Ok(Place::Memory(name)) => Ok(Some(name)),
+        Ok(Place::Network(name)) => Err(format!(
+            "it lies on a network file system ({name}), where what was synced can be lost; use a local \
+             disk"
+        )),
+        Err(error) => {
+            let error = describe(&error);
+            Err(format!("its directory cannot be looked at: {error}"))
+        }
+    }
+}
+
+/// What a database of Mosquitto in the place of a store means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mosquitto {
+    /// It is taken over next.
+    TakenOver,
+    /// It is none of ours.
+    Refused,
+}
+
+/// Nothing that is not a store of ours is touched.
+pub(super) fn refuse_others(file: &Path, mosquitto: Mosquitto) -> Result<(), String> {
+    let look = recovery::look(file);
+    match look.map_err(|error| format!("it cannot be read: {}", describe(&error)))? {
+        Look::Absent | Look::Empty | Look::Store | Look::Headless => Ok(()),
+        Look::Other(begin) if begin.starts_with(mosquitto::MAGIC) => match mosquitto {
+            Mosquitto::TakenOver => Ok(()),
+            Mosquitto::Refused => Err(
+                "it is a database of Mosquitto: a start of the broker takes it over".to_owned(),
+            ),
+        },
+        Look::Other(_) => {
+            Err("it is not a database; name another with persistence_file".to_owned())
+        }
+        Look::Foreign => Err(
+            "it is a database of another program; name another with persistence_file".to_owned(),
+        ),
+        Look::Format { format, created_by } => Err(format!(
+            "it has format {format}, written by {}; this program reads format 1",
+            created_by.as_deref().unwrap_or("another version")
+        )),
+    }
+}
+
+/// Takes the lock: two brokers must not write one file. Who holds it notes how hard its commits are;
+/// what the last one noted comes back.
+pub(super) fn lock(file: &Path, sync: Option<Sync>) -> Result<(File, Option<Sync>), String> {
+    let path = recovery::beside(file, ".lock");
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
@@ -204,50 +285,49 @@ fn lock(file: &Path) -> Result<File, String> {
         .truncate(false)
         .mode(0o600)
         .open(&path);
-    let mut lock = opened.map_err(|error| {
-        let reason = crate::observe::describe(&error);
-        format!("{} cannot be opened: {reason}", path.display())
-    })?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Who it is helps, but is not needed.
-            let _ = lock.read_to_string(&mut holder);
-            let holder = holder.trim();
-            return Err(format!("another broker (process {holder}) uses it"));
-        }
-        Err(TryLockError::Error(error)) => {
-            let reason = crate::observe::describe(&error);
-            return Err(format!("{} cannot be locked: {reason}", path.display()));
-        }
+    let failed = |what: &str, error: &io::Error| {
+        let reason = describe(error);
+        format!("{} cannot be {what}: {reason}", path.display())
+    };
+    let mut lock = opened.map_err(|error| failed("opened", &error))?;
+    let is_held = hold(&lock).map_err(|error| failed("locked", &error))?;
+    let mut noted = String::new();
+    // What stands there helps, but is not needed.
+    let _ = lock.read_to_string(&mut noted);
+    let mut noted = noted.lines();
+    let holder = noted.next().unwrap_or_default();
+    if !is_held {
+        return Err(format!("another broker (process {holder}) uses it"));
     }
+    let before = match noted.next() {
+        Some("full") => Some(Sync::Full),
+        Some("normal") => Some(Sync::Normal),
+        _ => None,
+    };
+    let mode = match sync.or(before) {
+        Some(Sync::Full) => "full\n",
+        Some(Sync::Normal) => "normal\n",
+        None => "",
+    };
+    let note = format!("{}\n{mode}", std::process::id());
     let written = lock
         .set_len(0)
-        .and_then(|()| writeln!(lock, "{}", std::process::id()));
-    written.map_err(|error| {
-        let reason = crate::observe::describe(&error);
-        format!("{} cannot be written: {reason}", path.display())
-    })?;
-    Ok(lock)
+        .and_then(|()| lock.rewind())
+        .and_then(|()| lock.write_all(note.as_bytes()));
+    written.map_err(|error| failed("written", &error))?;
+    Ok((lock, before))
 }
 
-/// The first bytes of a file; `None` if there is none, or nothing in it.
-fn beginning(file: &Path) -> io::Result<Option<[u8; 16]>> {
-    let mut file = match File::open(file) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if file.metadata()?.len() == 0 {
-        return Ok(None);
+/// Whether the lock was to be had.
+fn hold(lock: &File) -> io::Result<bool> {
+    for _ in 0..LOCK_TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
-    let mut begin = [0; 16];
-    match file.read_exact(&mut begin) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some([0; 16])),
-        Err(error) => Err(error),
-        Ok(()) => Ok(Some(begin)),
-    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -348,6 +428,7 @@ mod tests {
             because: "test",
             ordered: true,
             plugin_file: None,
+            on_corruption: OnCorruption::Salvage,
         };
         let _opened = open(&keep, NOW).unwrap();
         for (path, mode) in [
@@ -371,6 +452,7 @@ mod tests {
             because: "test",
             ordered: true,
             plugin_file: None,
+            on_corruption: OnCorruption::Salvage,
         };
         for (name, begin, reason) in [
             ("a", &b"SQLite format 4 and more"[..], "not a database"),

@@ -4,11 +4,13 @@ mod durability;
 mod interface;
 mod password_files;
 mod pid_file;
+mod place;
 mod privileges;
 mod process;
 mod reload;
 mod settings;
 mod signals;
+mod store_command;
 
 pub use durability::{Keep, Opened, Plan, Unusable, open as open_store};
 pub use interface::{InterfaceError, interface_hosts};
@@ -19,3 +21,4 @@ pub use process::{UmaskError, Watchdog, daemonise, set_umask, tell_ready};
 pub use reload::{Reread, reread};
 pub use settings::engine_settings;
 pub use signals::{Signal, Signals};
+pub use store_command::{StoreCommandError, StoreTool};

@@ -204,7 +204,7 @@ mod tests {
         let mut ledger = Ledger::new(3);
         let [a, b, c] = [0, 1, 2].map(ShardId);
         ledger.submit(a, Ticket(1), [publish(1, 2), end(1)]);
-        assert_eq!(effects(&mut ledger), []);
+        assert_eq!(effects(&mut ledger), [0_i64; 0]);
         ledger.submit(b, Ticket(1), [part(1, 0), end(2)]);
         ledger.submit(c, Ticket(1), [end(3)]);
         assert_eq!(effects(&mut ledger), [-3]);
@@ -233,7 +233,7 @@ mod tests {
         let mut ledger = Ledger::new(2);
         ledger.submit(ShardId(0), Ticket(1), [publish(1, 1)]);
         ledger.submit(ShardId(1), Ticket(1), [part(1, 1), end(2)]);
-        assert_eq!(effects(&mut ledger), []);
+        assert_eq!(effects(&mut ledger), [0_i64; 0]);
         ledger.submit(ShardId(0), Ticket(2), [part(1, 0), end(1)]);
         assert_eq!(effects(&mut ledger), [1, -1, -2]);
         assert!(ledger.publishes.is_empty());

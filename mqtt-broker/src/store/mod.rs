@@ -19,6 +19,7 @@ mod room;
 mod schema;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 mod writer;
 
 use std::num::NonZeroU64;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::cleared::Turns;
 use super::database::Database;
 use super::ledger::{Effect, Ledger};
+use super::recovery;
 use crate::engine::ids::ShardId;
 use crate::engine::store_op::{Page, Row, StoreOp, Ticket};
 
@@ -171,6 +172,20 @@ impl Store {
     /// [`Failure`] when the disk fails; the tickets that are durable by then stay true.
     pub fn write(
         &self,
+        database: Database,
+        wake: impl FnMut(ShardId) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let file = database.file();
+        let ended = self.write_on(database, wake);
+        if let (Err(Failure(error)), Some(file)) = (&ended, file) {
+            // The failure itself is told; should the next start not know, it finds out by itself.
+            let _ = recovery::note_damage(&file, error);
+        }
+        ended
+    }
+
+    fn write_on(
+        &self,
         mut database: Database,
         mut wake: impl FnMut(ShardId) -> io::Result<()>,
     ) -> Result<(), Failure> {
@@ -184,6 +199,7 @@ impl Store {
             } = self.take(&database);
             if batches.is_empty() && ending {
                 database.commit()?;
+                self.noted(&database, database.end_run())?;
                 return self.checkpoint(&database);
             }
             let mut done = 0;
@@ -204,6 +220,8 @@ impl Store {
             }
             if checkpoint {
                 self.checkpoint(&database)?;
+                let noted = database.begin_run();
+                self.noted(&database, noted.map(drop))?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
             // What waits for parts counts too.
@@ -260,12 +278,17 @@ impl Store {
         }
     }
 
-    /// Everything stands in the journal already: it may stay there if the file has no room for it.
-    fn checkpoint(&self, database: &Database) -> Result<(), Failure> {
-        match database.checkpoint() {
+    /// What is only a note may be missing if the disk has no room for it.
+    fn noted(&self, database: &Database, noted: rusqlite::Result<()>) -> Result<(), Failure> {
+        match noted {
             Err(error) if !database.room.is_reason(&error) => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// Everything stands in the journal already: it may stay there if the file has no room for it.
+    fn checkpoint(&self, database: &Database) -> Result<(), Failure> {
+        self.noted(database, database.checkpoint())
     }
 
     /// Waits for batches that somebody waits for, or a while for others; not while there is work.

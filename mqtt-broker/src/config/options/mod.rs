@@ -405,7 +405,7 @@ mod tests {
 
     #[test]
     fn every_row_is_of_mosquitto_or_ours() {
-        let ours = ["shards", "durability"];
+        let ours = ["shards", "durability", "on_corruption"];
         for name in all().flat_map(ConfigOption::names) {
             let is_prefix = name.ends_with('_');
             let is_known = MOSQUITTO

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use super::Scope::Broker;
 use super::Setter::{Number, Word};
 use super::{ConfigOption, row};
-use crate::config::settings::{Durability, SHARDS_MAX};
+use crate::config::settings::{Durability, OnCorruption, SHARDS_MAX};
 
 pub(super) static ROWS: &[ConfigOption] = &[
     row(
@@ -26,6 +26,19 @@ pub(super) static ROWS: &[ConfigOption] = &[
          is kept, else off",
         "What an acknowledged message survives: the loss of power, a crash of \
          the broker, nothing.",
+    )
+    .at_start(),
+    row(
+        "on_corruption",
+        Broker(Word(&["salvage", "refuse"], |globals, word| {
+            globals.start.keep.on_corruption = match word {
+                "refuse" => OnCorruption::Refuse,
+                _ => OnCorruption::Salvage,
+            };
+        })),
+        "salvage",
+        "What is done with a damaged store: it is set aside and what can be read \
+         of it goes on, or it is left alone and the broker does not start.",
     )
     .at_start(),
 ];

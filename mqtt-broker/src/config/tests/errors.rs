@@ -218,6 +218,7 @@ fn what_would_let_somebody_in_or_lose_something_is_refused() {
         "retained_persistence 1",
         "durability off",
         "durability full",
+        "on_corruption refuse",
         "persistence_location /var/lib/x",
         "listener 1\nprotocol mqtt",
         "listener 1\nrequire_certificate false",

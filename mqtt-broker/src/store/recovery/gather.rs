@@ -14,6 +14,8 @@ use crate::store::blob;
 
 /// Rows between two commits of the new store.
 const BATCH: u32 = 20_000;
+/// Pages that tell whether a file is a store.
+const LOOK_PAGES: u32 = 4096;
 /// Pages that the list of tables may have; it has one.
 const SCHEMA_PAGES_MAX: u32 = 100;
 /// The index that knows clients by name, and so saves sessions whose own rows are gone.
@@ -34,7 +36,8 @@ pub(super) struct Found {
 pub(crate) fn is_in(pages: &Pages) -> bool {
     let mut found = false;
     let mut used = Used::new(pages.count());
-    let swept = sweep(pages, &mut used, &mut |_, fit| {
+    let last = pages.count().min(LOOK_PAGES);
+    let swept = sweep(pages, last, &mut used, &mut |_, fit| {
         found |= matches!(fit, Fit::Whole(_));
         Ok::<bool, SalvageError>(!found)
     });
@@ -73,10 +76,11 @@ impl Used {
 /// `visit` wants more.
 fn sweep<E>(
     pages: &Pages,
+    last: u32,
     used: &mut Used,
     visit: &mut impl FnMut(&'static Table, Fit) -> Result<bool, E>,
 ) -> Result<(), E> {
-    for number in 2..=pages.count() {
+    for number in 2..=last {
         if !used.claim(number) {
             continue;
         }
@@ -104,6 +108,8 @@ pub(super) struct Gathering<'a> {
     connection: &'a Connection,
     used: Used,
     found: Found,
+    /// How a row is put into each table.
+    inserts: HashMap<&'static str, String>,
     rows: u32,
 }
 
@@ -115,6 +121,10 @@ impl<'a> Gathering<'a> {
             connection,
             used: Used::new(pages.count()),
             found: Found::default(),
+            inserts: TABLES
+                .iter()
+                .map(|table| (table.name, table.insert()))
+                .collect(),
             rows: 0,
         }
     }
@@ -228,13 +238,18 @@ impl<'a> Gathering<'a> {
 
     fn read_the_rest(&mut self) -> Result<(), SalvageError> {
         let mut used = std::mem::replace(&mut self.used, Used::new(0));
-        sweep(self.pages, &mut used, &mut |table, fit| {
-            // Damaged rows of unknown tables are mostly no rows at all.
-            if matches!(fit, Fit::Whole(_)) {
-                self.take(table, fit)?;
-            }
-            Ok::<bool, SalvageError>(true)
-        })
+        sweep(
+            self.pages,
+            self.pages.count(),
+            &mut used,
+            &mut |table, fit| {
+                // Damaged rows of unknown tables are mostly no rows at all.
+                if matches!(fit, Fit::Whole(_)) {
+                    self.take(table, fit)?;
+                }
+                Ok::<bool, SalvageError>(true)
+            },
+        )
     }
 
     fn take(&mut self, table: &Table, fit: Fit) -> Result<(), SalvageError> {
@@ -242,7 +257,8 @@ impl<'a> Gathering<'a> {
             Fit::Not => self.found.report.rows_unreadable += 1,
             Fit::Damaged(row) => self.lose(table, &row),
             Fit::Whole(row) => {
-                let mut insert = self.connection.prepare_cached(table.insert)?;
+                let insert = self.inserts.get(table.name).map_or("", String::as_str);
+                let mut insert = self.connection.prepare_cached(insert)?;
                 insert.execute(params_from_iter(row))?;
                 self.rows += 1;
                 if self.rows.is_multiple_of(BATCH) {

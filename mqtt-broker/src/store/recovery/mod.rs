@@ -1,10 +1,27 @@
 //! A store after a crash, or after its disk changed what was written: the journal is read before SQLite
 //! does (`wal.rs`), and of a damaged database every row that can be read is saved (`salvage.rs`).
 
+mod aside;
 mod btree;
 mod gather;
-pub(crate) mod pages;
-pub(crate) mod salvage;
+mod look;
+mod pages;
+mod report;
+mod run;
+mod salvage;
 mod settle;
-mod tables;
+mod start;
+#[cfg(test)]
+mod sweep_tests;
+pub(crate) mod tables;
 pub mod wal;
+
+pub use aside::beside;
+pub(crate) use aside::{remove, sync_folder_of};
+pub(crate) use look::open_untouched;
+pub use look::{Look, look};
+pub use report::{Report, Weight};
+pub use salvage::{Salvage, SalvageError, Share};
+pub(crate) use settle::recount;
+pub(crate) use start::read_journal;
+pub use start::{Start, StartError, Started, is_damage, note_damage};

@@ -7,7 +7,6 @@ use std::path::Path;
 use mqtt_session::time::UnixTime;
 
 use super::gather::Gathering;
-pub(crate) use super::gather::is_in as is_a_store;
 use super::pages::Pages;
 use super::settle::settle;
 use crate::store::database::Database;

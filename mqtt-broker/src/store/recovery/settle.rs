@@ -26,15 +26,23 @@ const CLEAN: &str = "
 /// Deliveries without their message, by session.
 const BODILESS: &str = "SELECT s, count(*) FROM q WHERE d = 0 AND m NOT IN (SELECT m FROM msg)
     GROUP BY s";
-const RECOUNT: &str = "
+/// Deliveries without their message, and messages without deliveries.
+const PRUNE: &str = "
     DELETE FROM q WHERE d = 0 AND m NOT IN (SELECT m FROM msg);
-    DELETE FROM msg WHERE m NOT IN (SELECT m FROM q WHERE d = 0);
+    DELETE FROM msg WHERE m NOT IN (SELECT m FROM q WHERE d = 0);";
+/// The deliveries of each message are counted anew, in one pass.
+const RECOUNT: &str = "
     UPDATE msg SET c = found.n
         FROM (SELECT m, count(*) AS n FROM q WHERE d = 0 GROUP BY m) AS found
         WHERE found.m = msg.m AND found.n <> msg.c;";
 /// What was saved, by session.
 const SAVED: &str = "SELECT s, count(*) FROM q WHERE d = 0 GROUP BY s
     UNION ALL SELECT s, count(*) FROM held GROUP BY s";
+
+/// Counts the deliveries of each message anew.
+pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(RECOUNT)
+}
 
 /// Brings the rows of a new store into order.
 pub(super) fn settle(connection: &Connection, found: Found) -> rusqlite::Result<Salvage> {
@@ -62,7 +70,8 @@ pub(super) fn settle(connection: &Connection, found: Found) -> rusqlite::Result<
     }
     connection.execute_batch(CLEAN)?;
     add(connection, BODILESS, &mut lost_of)?;
-    connection.execute_batch(RECOUNT)?;
+    connection.execute_batch(PRUNE)?;
+    recount(connection)?;
     let mut saved_of = HashMap::new();
     add(connection, SAVED, &mut saved_of)?;
     let stray = settle_hot(connection, &mut saved_of)?;

@@ -34,9 +34,9 @@ pub(crate) struct Table {
     pub(crate) is_keyed: bool,
     /// Its rows cannot be taken for those of another table or index.
     pub(crate) is_told_by_rows: bool,
-    columns: &'static [Column],
-    /// How a row is put into another store.
-    pub(crate) insert: &'static str,
+    columns: &'static [(&'static str, Column)],
+    /// So many columns tell a row from all others.
+    key: usize,
     /// Whether its blobs are as they were written.
     is_whole: fn(&[Value]) -> bool,
 }
@@ -47,24 +47,31 @@ pub(crate) static TABLES: &[Table] = &[
         name: "meta",
         is_keyed: true,
         is_told_by_rows: false,
-        columns: &[Text, Any],
-        insert: "INSERT OR IGNORE INTO meta(k, v) VALUES(?1, ?2)",
+        columns: &[("k", Text), ("v", Any)],
+        key: 1,
         is_whole: |_| true,
     },
     Table {
         name: "sess",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Number, Text, Integer, IntegerOrNull, TextOrNull, Integer],
-        insert: "INSERT OR IGNORE INTO sess(s, client, e, a, u, l) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        columns: &[
+            ("s", Number),
+            ("client", Text),
+            ("e", Integer),
+            ("a", IntegerOrNull),
+            ("u", TextOrNull),
+            ("l", Integer),
+        ],
+        key: 1,
         is_whole: |row| has_session(row) && integer(row, 5).is_some_and(fits_u16),
     },
     Table {
         name: "will",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Number, IntegerOrNull, Blob],
-        insert: "INSERT OR IGNORE INTO will(s, due, b) VALUES(?1, ?2, ?3)",
+        columns: &[("s", Number), ("due", IntegerOrNull), ("b", Blob)],
+        key: 1,
         is_whole: |row| {
             has_session(row) && bytes(row, 2).is_some_and(|b| blob::read_will(b).is_ok())
         },
@@ -73,16 +80,22 @@ pub(crate) static TABLES: &[Table] = &[
         name: "sub",
         is_keyed: true,
         is_told_by_rows: true,
-        columns: &[Integer, Text, Integer, Integer, Integer],
-        insert: "INSERT OR IGNORE INTO sub(s, f, o, i, r) VALUES(?1, ?2, ?3, ?4, ?5)",
+        columns: &[
+            ("s", Integer),
+            ("f", Text),
+            ("o", Integer),
+            ("i", Integer),
+            ("r", Integer),
+        ],
+        key: 2,
         is_whole: is_subscription,
     },
     Table {
         name: "hot",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Number, Blob, Blob],
-        insert: "INSERT OR IGNORE INTO hot(m, r, b) VALUES(?1, ?2, ?3)",
+        columns: &[("m", Number), ("r", Blob), ("b", Blob)],
+        key: 1,
         is_whole: |row| {
             is_message(row, 2) && bytes(row, 1).is_some_and(|b| blob::read_receipts(b).is_ok())
         },
@@ -91,8 +104,8 @@ pub(crate) static TABLES: &[Table] = &[
         name: "msg",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Number, Integer, Blob],
-        insert: "INSERT OR IGNORE INTO msg(m, c, b) VALUES(?1, ?2, ?3)",
+        columns: &[("m", Number), ("c", Integer), ("b", Blob)],
+        key: 1,
         is_whole: |row| is_message(row, 2),
     },
     Table {
@@ -100,39 +113,39 @@ pub(crate) static TABLES: &[Table] = &[
         is_keyed: true,
         is_told_by_rows: true,
         columns: &[
-            Integer,
-            Integer,
-            Integer,
-            IntegerOrNull,
-            Integer,
-            BlobOrNull,
-            Integer,
+            ("s", Integer),
+            ("m", Integer),
+            ("f", Integer),
+            ("p", IntegerOrNull),
+            ("d", Integer),
+            ("x", BlobOrNull),
+            ("l", Integer),
         ],
-        insert: "INSERT OR IGNORE INTO q(s, m, f, p, d, x, l) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        key: 2,
         is_whole: is_delivery,
     },
     Table {
         name: "gone",
         is_keyed: false,
         is_told_by_rows: false,
-        columns: &[Number],
-        insert: "INSERT OR IGNORE INTO gone(s) VALUES(?1)",
+        columns: &[("s", Number)],
+        key: 1,
         is_whole: has_session,
     },
     Table {
         name: "held",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Number, Integer, Integer, Blob],
-        insert: "INSERT OR IGNORE INTO held(n, s, p, b) VALUES(?1, ?2, ?3, ?4)",
+        columns: &[("n", Number), ("s", Integer), ("p", Integer), ("b", Blob)],
+        key: 1,
         is_whole: |row| is_message(row, 3) && integer(row, 2).is_some_and(fits_u16),
     },
     Table {
         name: "ret",
         is_keyed: false,
         is_told_by_rows: true,
-        columns: &[Text, Integer, Blob],
-        insert: "INSERT OR IGNORE INTO ret(t, v, b) VALUES(?1, ?2, ?3)",
+        columns: &[("t", Text), ("v", Integer), ("b", Blob)],
+        key: 1,
         is_whole: |row| is_message(row, 2),
     },
 ];
@@ -155,28 +168,72 @@ impl Table {
         if values.len() != self.columns.len() || rowid.is_none() != self.is_keyed {
             return Fit::Not;
         }
-        for (column, value) in self.columns.iter().zip(&mut values) {
-            let fits = match (column, &*value, rowid) {
-                (Number, Value::Null, Some(rowid)) => {
-                    *value = Value::Integer(rowid);
-                    true
-                }
-                (Integer | IntegerOrNull, Value::Integer(_), _)
-                | (IntegerOrNull | TextOrNull | BlobOrNull, Value::Null, _)
-                | (Text | TextOrNull, Value::Text(_), _)
-                | (Blob | BlobOrNull, Value::Blob(_), _)
-                | (Any, _, _) => true,
-                _ => false,
-            };
-            if !fits {
-                return Fit::Not;
-            }
+        let (Some((_, first)), Some(value)) = (self.columns.first(), values.first_mut()) else {
+            return Fit::Not;
+        };
+        if let (Number, Value::Null, Some(rowid)) = (first, &*value, rowid) {
+            *value = Value::Integer(rowid);
         }
-        if (self.is_whole)(&values) {
+        if !self.has_the_columns_of(&values) {
+            Fit::Not
+        } else if (self.is_whole)(&values) {
             Fit::Whole(values)
         } else {
             Fit::Damaged(values)
         }
+    }
+
+    /// Whether a row that SQLite gave out is as it was written.
+    pub(crate) fn holds(&self, values: &[Value]) -> bool {
+        self.has_the_columns_of(values) && (self.is_whole)(values)
+    }
+
+    fn has_the_columns_of(&self, values: &[Value]) -> bool {
+        let mut pairs = self.columns.iter().zip(values);
+        values.len() == self.columns.len()
+            && pairs.all(|((_, column), value)| {
+                matches!(
+                    (column, value),
+                    (Number | Integer | IntegerOrNull, Value::Integer(_))
+                        | (IntegerOrNull | TextOrNull | BlobOrNull, Value::Null)
+                        | (Text | TextOrNull, Value::Text(_))
+                        | (Blob | BlobOrNull, Value::Blob(_))
+                        | (Any, _)
+                )
+            })
+    }
+
+    /// How a row is put into a store.
+    pub(crate) fn insert(&self) -> String {
+        let marks: Vec<String> = (1..=self.columns.len()).map(|n| format!("?{n}")).collect();
+        let (name, columns) = (self.name, self.names(self.columns.len()));
+        format!(
+            "INSERT OR IGNORE INTO {name}({columns}) VALUES({})",
+            marks.join(", ")
+        )
+    }
+
+    /// How the next rows are read, in their order: `after` whose key columns are the parameters.
+    pub(crate) fn select(&self, from_the_start: bool, rows: u32) -> String {
+        let (name, columns) = (self.name, self.names(self.columns.len()));
+        let key = self.names(self.key);
+        let marks: Vec<String> = (1..=self.key).map(|n| format!("?{n}")).collect();
+        let after = if from_the_start {
+            String::new()
+        } else {
+            format!("WHERE ({key}) > ({})", marks.join(", "))
+        };
+        format!("SELECT {columns} FROM {name} {after} ORDER BY {key} LIMIT {rows}")
+    }
+
+    /// The columns that tell a row from all others.
+    pub(crate) fn key<'a>(&self, row: &'a [Value]) -> &'a [Value] {
+        row.get(..self.key).unwrap_or_default()
+    }
+
+    fn names(&self, count: usize) -> String {
+        let names = self.columns.iter().take(count).map(|(name, _)| *name);
+        names.collect::<Vec<_>>().join(", ")
     }
 }
 

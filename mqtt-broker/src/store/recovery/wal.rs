@@ -18,6 +18,8 @@ use crate::store::schema::Sync;
 const HEADER: usize = 32;
 /// Bytes before the page in each frame.
 const FRAME_HEADER: usize = 24;
+/// Bytes that a disk writes wholly or not at all.
+const SECTOR: u64 = 512;
 /// Begins a journal whose checksums are made of little endian words; one more: big endian.
 const MAGIC: u32 = 0x377f_0682;
 /// Format of the journal that SQLite writes since there is one.
@@ -260,32 +262,63 @@ fn read_behind<R: Read>(
     begin: &Begin,
     journal: &mut Journal,
 ) -> io::Result<()> {
-    let mut before = bad;
-    // Should its checksum be what is bad of it, the next frame goes on from the right one.
-    let mut sums = [bad.sum, expected];
     let first = bad.offset;
     let mut last = None;
-    let note = |frame: &Frame, journal: &mut Journal| {
-        journal.commits_behind += u64::from(frame.commit.is_some());
-        journal.is_torn = true;
-        Some(frame.offset)
+    let mut before = Before {
+        frame: bad,
+        // Should its checksum be what is bad of it, the next frame goes on from the right one.
+        sums: [bad.sum, expected],
+        is_whole: bad.sum == expected,
     };
     if bad.salts == begin.salts {
-        last = note(&bad, journal);
+        last = Some(bad.offset);
+        journal.commits_behind += u64::from(bad.commit.is_some());
     }
     while let Ok(frame) = frames.next()? {
+        let goes_on = before.is_followed_by(&frame, frames, begin);
         if frame.salts == begin.salts {
-            last = note(&frame, journal);
-            let goes_on = |sum| frames.sum_after(sum, begin.big_endian) == frame.sum;
-            journal.lost_commits |= before.commit.is_some() && sums.into_iter().any(goes_on);
+            last = Some(frame.offset);
+            journal.commits_behind += u64::from(frame.commit.is_some());
+            journal.lost_commits |= goes_on && before.is_commit();
         }
-        before = frame;
-        sums = [frame.sum; 2];
+        before = Before {
+            frame,
+            sums: [frame.sum; 2],
+            is_whole: goes_on,
+        };
     }
     if let Some(last) = last {
+        journal.is_torn = true;
         journal.frames_behind = (last - first) / frames.size() + 1;
     }
     Ok(())
+}
+
+/// The frame before another, behind a bad one.
+struct Before {
+    frame: Frame,
+    /// What the next may go on from.
+    sums: [Sum; 2],
+    /// It goes on from the one before it: all of it is as it was written.
+    is_whole: bool,
+}
+
+impl Before {
+    fn is_followed_by<R: Read>(&mut self, next: &Frame, frames: &Frames<R>, begin: &Begin) -> bool {
+        let [stored, counted] = self.sums;
+        let goes_on = |sum| frames.sum_after(sum, begin.big_endian) == next.sum;
+        let from_counted = counted != stored && goes_on(counted);
+        self.is_whole |= from_counted;
+        from_counted || goes_on(stored)
+    }
+
+    /// Whether it ended a transaction. What stands in its head may be left from an older round, if the
+    /// head lies in two sectors of which one was written.
+    fn is_commit(&self) -> bool {
+        let start = self.frame.offset;
+        let is_one_sector = start / SECTOR == (start + FRAME_HEADER as u64 - 1) / SECTOR;
+        self.frame.commit.is_some() && (self.is_whole || is_one_sector)
+    }
 }
 
 /// A journal whose header cannot be read: SQLite would take it for an empty one. A header is synced

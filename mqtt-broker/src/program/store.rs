@@ -1,0 +1,59 @@
+//! `mqtt-broker store`: from its arguments to its exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{complain, state_directory};
+use crate::args::{StoreAction, StoreArgs, StorePlace};
+use crate::config::{self, Config, Disk, Origin};
+use crate::control::{Plan, StoreTool};
+use crate::observe::NAME;
+use crate::runtime::Clock;
+
+/// Does what the words behind `store` say.
+pub(super) fn run(args: StoreArgs) -> ExitCode {
+    let file = match args.place {
+        StorePlace::File(file) => file,
+        StorePlace::Config(files) => match configured(files) {
+            Ok(file) => file,
+            Err(lines) => {
+                for line in lines.lines() {
+                    complain(format_args!("{NAME}: {line}"));
+                }
+                return ExitCode::from(config::EXIT_CODE);
+            }
+        },
+    };
+    let tool = StoreTool::new(file, Clock::start().now().unix);
+    let out = &mut io::BufWriter::new(io::stdout().lock());
+    let done = match args.action {
+        StoreAction::Check => tool.check(out),
+        StoreAction::Stats => tool.stats(out),
+        StoreAction::Dump => tool.dump(out),
+        StoreAction::Export(to) => tool.export(to.as_deref(), out),
+        StoreAction::Import(from) => tool.import(&from, out),
+        StoreAction::Repair => tool.repair(out),
+        StoreAction::Compact => tool.compact(out),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(format_args!("{NAME}: {error}."));
+            ExitCode::from(error.exit_code)
+        }
+    }
+}
+
+/// The store of a configuration.
+fn configured(files: Vec<PathBuf>) -> Result<PathBuf, String> {
+    let origin = Origin {
+        files,
+        ..Origin::default()
+    };
+    let loaded = Config::load(origin, &Disk).map_err(|errors| errors.to_string())?;
+    match Plan::new(&loaded.config.start.keep, state_directory().as_deref()) {
+        Plan::Keep(keep) => Ok(keep.file),
+        Plan::Off(_) => Err("nothing is kept with this configuration: name the file".to_owned()),
+    }
+}

@@ -1,0 +1,90 @@
+//! Whether the broker ended in order stands in the store.
+
+use std::path::PathBuf;
+
+use rusqlite::OptionalExtension as _;
+use rusqlite::config::DbConfig;
+
+use crate::store::database::Database;
+use crate::store::schema::CHECKPOINT_PAGES;
+
+/// Key of the word in `meta`.
+const KEY: &str = "clean_shutdown";
+/// Key of how often the word was written.
+const COUNT: &str = "notes_of_runs";
+
+impl Database {
+    /// Notes that a broker runs; whether the last one ended in order, `None` if there was none. The
+    /// note stands in the file itself when this returns, and the journal is not empty: so a journal
+    /// that goes missing can be told.
+    ///
+    /// # Errors
+    /// Whatever the disk has.
+    pub fn begin_run(&mut self) -> rusqlite::Result<Option<bool>> {
+        let query = "SELECT v FROM meta WHERE k = ?1";
+        let was_clean: Option<i64> = self
+            .connection
+            .query_row(query, [KEY], |row| row.get(0))
+            .optional()?;
+        self.note_run(false)?;
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        self.connection.query_row(checkpoint, [], |_| Ok(()))?;
+        Ok(was_clean.map(|clean| clean != 0))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        self.connection.path().map(PathBuf::from)
+    }
+
+    /// Notes that the broker ends in order.
+    ///
+    /// # Errors
+    /// Whatever the disk has.
+    pub fn end_run(&self) -> rusqlite::Result<()> {
+        self.note_run(true)
+    }
+
+    /// The count makes it a change, which SQLite would not write otherwise.
+    fn note_run(&self, clean: bool) -> rusqlite::Result<()> {
+        self.connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE;
+             INSERT OR REPLACE INTO meta(k, v) VALUES('{KEY}', {clean});
+             INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;
+             COMMIT;"
+        ))
+    }
+
+    /// Clients that stand with one name in their session and with another in its index: one of both is
+    /// damaged, and it cannot be told which.
+    pub(super) fn misnamed(&self) -> rusqlite::Result<Vec<String>> {
+        let mut query = self.connection.prepare(
+            "SELECT client FROM sess AS own NOT INDEXED WHERE NOT EXISTS(
+                SELECT 1 FROM sess AS other INDEXED BY sqlite_autoindex_sess_1
+                WHERE other.client = own.client) LIMIT 100",
+        )?;
+        let clients = query.query_map([], |row| row.get(0))?;
+        clients.collect()
+    }
+
+    /// Whether the journal is left as it is, at commits and when the store is closed.
+    pub(super) fn leave_journal(&self, leave: bool) -> rusqlite::Result<()> {
+        let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        self.connection.set_db_config(option, leave)?;
+        let pages = if leave { 0 } else { CHECKPOINT_PAGES };
+        let pragma = format!("PRAGMA wal_autocheckpoint={pages}");
+        self.connection.query_row(&pragma, [], |_| Ok(()))
+    }
+
+    /// Whether the trees are sound; the first thing that is not, as SQLite's own error.
+    pub(super) fn check_quickly(&self) -> rusqlite::Result<()> {
+        let query = "PRAGMA quick_check(1)";
+        let found: String = self.connection.query_row(query, [], |row| row.get(0))?;
+        if found == "ok" {
+            return Ok(());
+        }
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        Err(rusqlite::Error::SqliteFailure(code, Some(found)))
+    }
+}
