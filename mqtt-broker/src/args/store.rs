@@ -155,7 +155,7 @@ pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Command, Ar
 
 fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
     let words = matches.get_many::<OsString>(name)?;
-    words.last().map(PathBuf::from)
+    words.into_iter().next_back().map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ fn value(kind: u64, body: &mut &[u8]) -> Option<Value> {
             let shift = |number: i64, byte: &u8| (number << 8) | i64::from(*byte);
             Value::Integer(bytes.iter().fold(start, shift))
         }
-        _ if kind % 2 == 0 => Value::Blob(bytes.to_vec()),
+        _ if kind.is_multiple_of(2) => Value::Blob(bytes.to_vec()),
         _ => Value::Text(String::from_utf8(bytes.to_vec()).ok()?),
     })
 }

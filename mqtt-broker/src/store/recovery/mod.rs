@@ -9,6 +9,8 @@ mod pages;
 mod report;
 mod run;
 mod salvage;
+#[cfg(test)]
+pub(crate) mod sample;
 mod settle;
 mod start;
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod lines;
 mod message;
 mod reading;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Findings, check};
 pub use compact::compact;
