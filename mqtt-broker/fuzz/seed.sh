@@ -2,7 +2,7 @@
 # Makes the seeds of every target: packets out of the codec's table of vectors, and small files.
 set -eu
 cd "$(dirname "$0")"
-for target in client config engine mosquitto_db options_file password_file; do mkdir -p "corpus/$target"; done
+for target in client config engine mosquitto_db options_file password_file store; do mkdir -p "corpus/$target"; done
 
 # Files of one input are parted by the byte 0x1e.
 printf 'listener 1883 127.0.0.1\nallow_anonymous true\nmax_connections 50\n' > corpus/config/open
@@ -27,6 +27,20 @@ printf '$7$1000$%s$%s' "$salt" "$digest" > corpus/password_file/hash
 printf 'dan:plain\nno colon\n:x\nann:\nann:$9$a$b\n' > corpus/password_file/wrong
 
 cp ../../tests/data/mosquitto-db/*.db corpus/mosquitto_db/
+# A journal of two frames for pages of 512 bytes, the second one a commit, with right checksums; a
+# message and a list of receivers without theirs, which the target puts right; a page with one row.
+{
+    printf '\000\067\177\006\202\000\055\342\030\000\000\002\000\000\000\000\000\163\141\154\164\123\101\114\124\111\067\144\206\125\135\175\176'
+    printf '\000\000\000\001\000\000\000\000\163\141\154\164\123\101\114\124\170\274\355\176\261\115\171\330'
+    head -c 512 /dev/zero
+    printf '\000\000\000\002\000\000\000\002\163\141\154\164\123\101\114\124\234\357\111\044\111\334\267\312'
+    head -c 512 /dev/zero
+} > corpus/store/journal
+printf '\001\001\001\001\000\001\000\000\000\000\000\000\000\000\000\000\000\000\000\377\377\377\377\377\377\377\377ptbody' \
+    > corpus/store/message
+printf '\001\007\000\000\000\001\010\000\000\000\011' > corpus/store/receivers
+{ printf '\002'; head -c 4096 /dev/zero; printf '\015\000\000\000\001\017\362\000\017\362'
+    head -c 4072 /dev/zero; printf '\014\007\004\000\001\024\001beef12'; } > corpus/store/page
 
 # A broker of one shard that keeps nothing, where all arrives at once (see the target): a client
 # connects with the plainest CONNECT of its version and sends the packet. In front of what is sent

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinHandle};
 use self::listeners::{connection_limits, listen_addresses};
 use crate::config::{Config, Files};
 use crate::control::{
-    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Plan, Reread, Unusable,
+    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Plan, Reread, StoreCheck, Unusable,
     engine_settings, open_store, reread,
 };
 use crate::engine::commons::Commons;
@@ -53,6 +53,8 @@ pub struct Broker {
     plan: Plan,
     /// Held as long as the store is open.
     store_lock: Option<File>,
+    /// Reads the store through, if the last broker did not end in order.
+    store_check: Option<StoreCheck>,
     /// Absent once it has ended by itself, which it has told.
     sys_topics: Option<JoinHandle<()>>,
 }
@@ -133,11 +135,13 @@ impl Builder {
         let shards = shards.unwrap_or_else(|| shards_of(&config));
         let commons = Arc::new(Commons::new(shards, rand::random()));
         let mut store_lock = None;
+        let mut was_clean = true;
         let store = opened.map(|opened| {
             store_lock = Some(opened.lock);
             if let Some(imported) = opened.imported {
                 log.tell(Level::Notice, format_args!("{imported}"));
             }
+            was_clean = opened.was_clean;
             let sessions = take_in(opened.recovered, &commons, &log);
             (opened.database, sessions)
         });
@@ -151,6 +155,13 @@ impl Builder {
             verdicts_waiting_max: VERDICTS_WAITING_MAX,
             store,
         })?;
+        let store_check = match &plan {
+            Plan::Keep(keep) if !was_clean => {
+                let check = StoreCheck::start(keep.file.clone(), log.clone());
+                Some(check.map_err(StartError::System)?)
+            }
+            _ => None,
+        };
         let (sys_interval, interval) = watch::channel(sys_seconds(&config));
         let sys_topics = SysTopics::new(commons, runtime.clock());
         let sys_topics = tokio::spawn(speak(sys_topics, runtime.link()?, interval, log.clone()));
@@ -162,6 +173,7 @@ impl Builder {
             sys_interval,
             plan,
             store_lock,
+            store_check,
             sys_topics: Some(sys_topics),
         })
     }
@@ -258,10 +270,13 @@ impl Broker {
             owns_log,
             sys_interval,
             store_lock,
+            store_check,
             mut sys_topics,
             ..
         } = self;
         drop(sys_interval);
+        // Before the one who writes: who closes the store last leaves one file.
+        drop(store_check);
         if let Some(task) = &mut sys_topics
             && tokio::time::timeout(FAREWELL, &mut *task).await.is_err()
         {

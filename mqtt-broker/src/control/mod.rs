@@ -10,6 +10,7 @@ mod process;
 mod reload;
 mod settings;
 mod signals;
+mod store_check;
 mod store_command;
 
 pub use durability::{Keep, Opened, Plan, Unusable, open as open_store};
@@ -21,4 +22,5 @@ pub use process::{UmaskError, Watchdog, daemonise, set_umask, tell_ready};
 pub use reload::{Reread, reread};
 pub use settings::engine_settings;
 pub use signals::{Signal, Signals};
+pub use store_check::StoreCheck;
 pub use store_command::{StoreCommandError, StoreTool};

@@ -11,7 +11,7 @@ use mqtt_session::time::UnixTime;
 use super::durability::{Mosquitto, lock, prepare_folder, reason, refuse_others};
 use crate::observe::describe;
 use crate::store::Sync;
-use crate::store::recovery::Start;
+use crate::store::recovery::{Look, Start, look};
 use crate::store::tools::{self, Form, ImportError, Reading, ReadingError};
 
 /// What the commands are done with.
@@ -221,7 +221,7 @@ impl StoreTool {
     /// # Errors
     /// It is in use, is no store, or there is no room.
     pub fn repair(&self, out: &mut impl Write) -> Done {
-        let (_lock, sync) = self.lock()?;
+        let (_lock, sync) = self.lock_existing()?;
         let report = self.start(sync).repair();
         let report = report.map_err(|error| self.failed(&reason(&error)))?;
         let said_so = report
@@ -237,7 +237,7 @@ impl StoreTool {
     /// # Errors
     /// It is in use, is damaged or no store, or there is no room for a second file.
     pub fn compact(&self, out: &mut impl Write) -> Done {
-        let (_lock, sync) = self.lock()?;
+        let (_lock, sync) = self.lock_existing()?;
         let prepared = self.start(sync).prepare();
         prepared.map_err(|error| self.failed(&reason(&error)))?;
         let (before, after) = tools::compact(&self.file).map_err(|error| self.failed(&error))?;
@@ -259,6 +259,15 @@ impl StoreTool {
 
     fn read(&self) -> Result<Reading, ReadingError> {
         Reading::open(&self.file)
+    }
+
+    /// The lock of a store that is there.
+    fn lock_existing(&self) -> Result<(File, Option<Sync>), StoreCommandError> {
+        match look(&self.file) {
+            Ok(Look::Absent) => Err(self.failed(&ReadingError::Absent)),
+            Ok(_) => self.lock(),
+            Err(error) => Err(self.failed(&describe(&error))),
+        }
     }
 
     /// The lock of a store that is there and ours, or of a new one.

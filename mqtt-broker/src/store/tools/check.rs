@@ -2,7 +2,6 @@
 
 use rusqlite::Connection;
 
-use super::inspect::Inspector;
 use super::reading::Reading;
 use crate::store::recovery::wal::Tail;
 
@@ -110,7 +109,7 @@ fn look_at_trees(reading: &Reading, findings: &mut Findings) -> rusqlite::Result
 }
 
 fn look_at_rows(reading: &Reading, findings: &mut Findings) -> rusqlite::Result<()> {
-    let mut inspector = Inspector::new(&reading.connection);
+    let mut inspector = reading.inspector();
     while let Some(damaged) = inspector.next_rows()? {
         for what in damaged {
             findings.add(format!("Damaged: {what}."));

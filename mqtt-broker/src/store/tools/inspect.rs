@@ -23,8 +23,7 @@ pub struct Inspector<'a> {
 
 impl<'a> Inspector<'a> {
     /// Over all tables of a store.
-    #[must_use]
-    pub fn new(connection: &'a Connection) -> Self {
+    pub(super) fn new(connection: &'a Connection) -> Self {
         Self {
             connection,
             tables: TABLES.iter().rev().collect(),

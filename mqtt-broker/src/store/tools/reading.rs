@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::inspect::Inspector;
 use crate::store::recovery::wal::{Journal, Tail};
 use crate::store::recovery::{Look, beside, look, open_untouched, read_journal};
 use crate::store::{StoreError, Sync};
@@ -112,6 +113,12 @@ impl Reading {
             before,
         };
         Ok(reading)
+    }
+
+    /// Reads every row, a few at a time.
+    #[must_use]
+    pub fn inspector(&self) -> Inspector<'_> {
+        Inspector::new(&self.connection)
     }
 
     /// Whether what was read was one state of the store: without the broker's lock nobody may have
