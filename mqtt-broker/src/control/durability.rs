@@ -257,9 +257,9 @@ pub(super) fn refuse_others(file: &Path, mosquitto: Mosquitto) -> Result<(), Str
         Look::Absent | Look::Empty | Look::Store | Look::Headless => Ok(()),
         Look::Other(begin) if begin.starts_with(mosquitto::MAGIC) => match mosquitto {
             Mosquitto::TakenOver => Ok(()),
-            Mosquitto::Refused => Err(
-                "it is a database of Mosquitto: a start of the broker takes it over".to_owned(),
-            ),
+            Mosquitto::Refused => {
+                Err("it is a database of Mosquitto: a start of the broker takes it over".to_owned())
+            }
         },
         Look::Other(_) => {
             Err("it is not a database; name another with persistence_file".to_owned())
@@ -407,6 +407,7 @@ mod tests {
                 because: "plugin",
                 ordered: true,
                 plugin_file: plugin_file.map(Into::into),
+                on_corruption: OnCorruption::Salvage,
             };
             let found = Plan::new(&keep, Some(OsStr::new("/s")));
             assert_eq!(found, Plan::Keep(expected), "{keep:?}");

@@ -12,7 +12,6 @@ use super::blob;
 use super::cleared::Cleared;
 use super::hot::Hot;
 use super::ledger::Effect;
-use super::room::Room;
 use super::schema::{self, Sync};
 use crate::engine::ids::ShardId;
 use crate::engine::session::SessionExpiry;
@@ -40,7 +39,6 @@ pub struct Database {
     pub(super) messages_written: i64,
     /// Pages that were read and not handed over.
     pub(super) pages: Vec<(ShardId, Page)>,
-    pub(super) room: Room,
 }
 
 impl Database {
@@ -64,7 +62,6 @@ impl Database {
             messages: 0,
             messages_written: 0,
             pages: Vec::new(),
-            room: Room::of(path),
         })
     }
 

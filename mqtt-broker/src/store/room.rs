@@ -10,6 +10,8 @@ use nix::fcntl::posix_fallocate;
 use nix::sys::statvfs::statvfs;
 use rusqlite::ffi;
 
+use super::Failure;
+
 /// What is held in reserve, if the disk has eight times as much.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// Free bytes with which everything is taken again, unless the whole disk has hardly as many.
@@ -64,6 +66,14 @@ impl Room {
                 )
             }),
             _ => false,
+        }
+    }
+
+    /// What was to be tidied stands in the journal already: it may stay there if there is no room.
+    pub(super) fn excuses(&self, tidied: rusqlite::Result<()>) -> Result<(), Failure> {
+        match tidied {
+            Err(error) if !self.is_reason(&error) => Err(error.into()),
+            _ => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ use mqtt_session::time::UnixTime;
 
 use super::database::Database;
 use super::ledger::Effect;
+use super::room::Room;
 use super::{Recovered, Sync, blob};
 use crate::engine::envelope::{Message, MessageHead, tests::message};
 use crate::engine::ids::{SessionAddress, SessionId, ShardId};
@@ -580,7 +581,7 @@ fn what_a_full_disk_did_not_take_is_taken_later_and_nothing_twice() {
     limit(&database, 2);
     for _ in 0..2 {
         let error = database.transact(&more).unwrap_err();
-        assert!(database.room.is_reason(&error), "{error}");
+        assert!(Room::of(&file.path()).is_reason(&error), "{error}");
         database.undo().unwrap();
     }
     limit(&database, 1000);

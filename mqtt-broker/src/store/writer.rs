@@ -10,6 +10,7 @@ use super::cleared::Turns;
 use super::database::Database;
 use super::ledger::{Effect, Ledger};
 use super::recovery;
+use super::room::Room;
 use crate::engine::ids::ShardId;
 use crate::engine::store_op::{Page, Row, StoreOp, Ticket};
 
@@ -191,16 +192,16 @@ impl Store {
     ) -> Result<(), Failure> {
         let shards = u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX);
         let mut ledger = Ledger::new(shards);
+        let mut room = Room::of(&database.file().unwrap_or_default());
         loop {
             let Taken {
                 batches,
                 checkpoint,
                 ending,
-            } = self.take(&database);
+            } = self.take(database.is_tidying(), room.is_full());
             if batches.is_empty() && ending {
                 database.commit()?;
-                self.noted(&database, database.end_run())?;
-                return self.checkpoint(&database);
+                return room.excuses(database.end_run().and_then(|()| database.checkpoint()));
             }
             let mut done = 0;
             for batch in batches {
@@ -208,7 +209,7 @@ impl Store {
                 ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
             let effects: Vec<Effect> = std::iter::from_fn(|| ledger.take()).collect();
-            self.transact(&mut database, &effects, &mut wake)?;
+            self.transact(&mut database, &mut room, &effects, &mut wake)?;
             for (shard, page) in database.take_pages() {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
                     lock(pages).push(page);
@@ -219,9 +220,8 @@ impl Store {
                 database.cleared.advance(&progress);
             }
             if checkpoint {
-                self.checkpoint(&database)?;
-                let noted = database.begin_run();
-                self.noted(&database, noted.map(drop))?;
+                let saved = database.checkpoint();
+                room.excuses(saved.and_then(|()| database.begin_run().map(drop)))?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
             // What waits for parts counts too.
@@ -244,27 +244,28 @@ impl Store {
     fn transact(
         &self,
         database: &mut Database,
+        room: &mut Room,
         effects: &[Effect],
         wake: &mut impl FnMut(ShardId) -> io::Result<()>,
     ) -> Result<(), Failure> {
         while let Err(error) = database.transact(effects) {
             let ending = self.inbox().ending;
-            if !database.room.is_reason(&error) || (ending && database.room.is_full()) {
+            if !room.is_reason(&error) || (ending && room.is_full()) {
                 return Err(error.into());
             }
             database.undo()?;
-            if database.room.is_full() {
+            if room.is_full() {
                 // The reserve is used up already: somebody has to make room.
                 let inbox = self.inbox();
                 let waits = |inbox: &mut Inbox| !inbox.ending;
                 drop(self.0.changed.wait_timeout_while(inbox, AGAIN, waits));
             }
-            database.room.run_out();
+            room.run_out();
             self.say_no_room(true, wake);
         }
-        if database.room.is_full() {
-            database.room.look_again();
-            self.say_no_room(database.room.is_full(), wake);
+        if room.is_full() {
+            room.look_again();
+            self.say_no_room(room.is_full(), wake);
         }
         Ok(())
     }
@@ -278,28 +279,15 @@ impl Store {
         }
     }
 
-    /// What is only a note may be missing if the disk has no room for it.
-    fn noted(&self, database: &Database, noted: rusqlite::Result<()>) -> Result<(), Failure> {
-        match noted {
-            Err(error) if !database.room.is_reason(&error) => Err(error.into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Everything stands in the journal already: it may stay there if the file has no room for it.
-    fn checkpoint(&self, database: &Database) -> Result<(), Failure> {
-        self.noted(database, database.checkpoint())
-    }
-
     /// Waits for batches that somebody waits for, or a while for others; not while there is work.
-    fn take(&self, database: &Database) -> Taken {
-        let working = database.is_tidying() && !database.room.is_full();
+    fn take(&self, working: bool, full: bool) -> Taken {
+        let working = working && !full;
         let mut inbox = self.inbox();
         let calm =
             |inbox: &mut Inbox| !(working || inbox.awaited || inbox.checkpoint || inbox.ending);
         let idle = |inbox: &mut Inbox| calm(inbox) && inbox.batches.is_empty();
         // An idle broker sleeps, unless it has to look whether there is room again.
-        inbox = if database.room.is_full() {
+        inbox = if full {
             let waited = self.0.changed.wait_timeout_while(inbox, AGAIN, idle);
             waited.unwrap_or_else(PoisonError::into_inner).0
         } else {

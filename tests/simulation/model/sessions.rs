@@ -160,7 +160,7 @@ impl Model {
                 let what = format!("c{slot} is connected by link {other} and by link {link}");
                 self.broken.get_or_insert(what);
             }
-            if !clean
+            if !(clean || unsure)
                 && session
                     .ends
                     .is_some_and(|(_, latest)| latest + LATE_MILLIS < read)

@@ -29,7 +29,7 @@ pub(crate) fn fill(file: &Path) {
 pub(crate) fn fill_and_keep_open(file: &Path) -> Database {
     let mut database = Database::open(file, Sync::Normal).unwrap();
     for effect in effects() {
-        database.apply(effect).unwrap();
+        database.apply(&effect).unwrap();
     }
     database.commit().unwrap();
     database

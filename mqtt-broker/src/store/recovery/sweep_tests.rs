@@ -84,7 +84,7 @@ impl Left {
         let file = folder.path().join("store");
         let mut database = start(&file).open().unwrap().database;
         for (place, effect) in effects().into_iter().enumerate() {
-            database.apply(effect).unwrap();
+            database.apply(&effect).unwrap();
             if place % 7 == 6 {
                 database.commit().unwrap();
             }
