@@ -406,6 +406,7 @@ mod tests {
                 file: file.into(),
                 because: "plugin",
                 ordered: true,
+                on_corruption: OnCorruption::Salvage,
                 plugin_file: plugin_file.map(Into::into),
                 on_corruption: OnCorruption::Salvage,
             };

@@ -11,7 +11,7 @@ use mqtt_session::time::UnixTime;
 use super::durability::{Mosquitto, lock, prepare_folder, reason, refuse_others};
 use crate::observe::describe;
 use crate::store::Sync;
-use crate::store::recovery::{Look, Start, look};
+use crate::store::recovery::{Look, MakeError, Start, look};
 use crate::store::tools::{self, Form, ImportError, Reading, ReadingError};
 
 /// What the commands are done with.
@@ -206,9 +206,8 @@ impl StoreTool {
         prepare_folder(&self.file).map_err(|reason| self.failed(&reason))?;
         let _lock = self.lock()?;
         let lines = tools::import(source, &self.file).map_err(|error| match error {
-            ImportError::Store(error) => self.failed(&error),
-            error @ ImportError::Occupied(_) => self.failed(&error),
-            ImportError::Io(error) => self.failed(&describe(&error)),
+            ImportError::Make(MakeError::Io(error)) => self.failed(&describe(&error)),
+            error @ (ImportError::Make(_) | ImportError::Occupied(_)) => self.failed(&error),
             error => about(error.to_string()),
         })?;
         let said_so = writeln!(out, "{}: {lines} entries imported.", self.file.display());

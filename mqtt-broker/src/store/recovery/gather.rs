@@ -7,8 +7,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::btree::{Node, Row};
+use super::fresh::{Fresh, MakeError};
 use super::pages::Pages;
-use super::salvage::{Salvage, SalvageError};
+use super::salvage::Salvage;
 use super::tables::{Fit, TABLES, Table, bytes, integer, session, text};
 use crate::store::blob;
 
@@ -39,7 +40,7 @@ pub(crate) fn is_in(pages: &Pages) -> bool {
     let last = pages.count().min(LOOK_PAGES);
     let swept = sweep(pages, last, &mut used, &mut |_, fit| {
         found |= matches!(fit, Fit::Whole(_));
-        Ok::<bool, SalvageError>(!found)
+        Ok::<bool, MakeError>(!found)
     });
     swept.is_ok() && found
 }
@@ -135,7 +136,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// First along the trees, as SQLite would; where these are broken, page by page.
-    pub(super) fn read(&mut self, now: UnixTime) -> Result<(), SalvageError> {
+    pub(super) fn read(&mut self, now: UnixTime) -> Result<(), MakeError> {
         let (mut roots, mut is_whole) = self.roots();
         if roots.is_empty() {
             // The first page is gone. A store that was never compacted has its tables where a new
@@ -203,7 +204,7 @@ impl<'a> Gathering<'a> {
     }
 
     /// Reads a table from its root on; whether all of it could be read.
-    fn walk(&mut self, table: &'static Table, root: u32) -> Result<bool, SalvageError> {
+    fn walk(&mut self, table: &'static Table, root: u32) -> Result<bool, MakeError> {
         let mut is_whole = true;
         let mut stack = vec![root];
         while let Some(number) = stack.pop() {
@@ -236,7 +237,7 @@ impl<'a> Gathering<'a> {
         Ok(is_whole)
     }
 
-    fn read_the_rest(&mut self) -> Result<(), SalvageError> {
+    fn read_the_rest(&mut self) -> Result<(), MakeError> {
         let mut used = std::mem::replace(&mut self.used, Used::new(0));
         sweep(
             self.pages,
@@ -247,12 +248,12 @@ impl<'a> Gathering<'a> {
                 if matches!(fit, Fit::Whole(_)) {
                     self.take(table, fit)?;
                 }
-                Ok::<bool, SalvageError>(true)
+                Ok::<bool, MakeError>(true)
             },
         )
     }
 
-    fn take(&mut self, table: &Table, fit: Fit) -> Result<(), SalvageError> {
+    fn take(&mut self, table: &Table, fit: Fit) -> Result<(), MakeError> {
         match fit {
             Fit::Not => self.found.report.rows_unreadable += 1,
             Fit::Damaged(row) => self.lose(table, &row),
@@ -262,7 +263,7 @@ impl<'a> Gathering<'a> {
                 insert.execute(params_from_iter(row))?;
                 self.rows += 1;
                 if self.rows.is_multiple_of(BATCH) {
-                    self.connection.execute_batch("COMMIT; BEGIN")?;
+                    Fresh::go_on(self.connection)?;
                 }
             }
         }
@@ -311,7 +312,7 @@ impl<'a> Gathering<'a> {
 
     /// Sessions whose rows are gone, but whose names stand in the index: they go on without user name
     /// and for ever.
-    fn save_sessions(&mut self, root: u32, now: UnixTime) -> Result<(), SalvageError> {
+    fn save_sessions(&mut self, root: u32, now: UnixTime) -> Result<(), MakeError> {
         let mut stack = vec![root];
         let mut used = Used::new(self.pages.count());
         let away = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);

@@ -3,6 +3,7 @@
 
 mod aside;
 mod btree;
+pub(crate) mod fresh;
 mod gather;
 mod look;
 mod pages;
@@ -20,10 +21,11 @@ pub mod wal;
 
 pub use aside::beside;
 pub(crate) use aside::{remove, sync_folder_of};
+pub use fresh::MakeError;
 pub(crate) use look::open_untouched;
 pub use look::{Look, look};
 pub use report::{Report, Weight};
-pub use salvage::{Salvage, SalvageError, Share};
+pub use salvage::{Salvage, Share};
 pub(crate) use settle::recount;
 pub(crate) use start::read_journal;
 pub use start::{Start, StartError, Started, is_damage, note_damage};

@@ -48,12 +48,13 @@ impl Database {
 
     /// The count makes it a change, which SQLite would not write otherwise.
     fn note_run(&self, clean: bool) -> rusqlite::Result<()> {
-        self.connection.execute_batch(&format!(
-            "BEGIN IMMEDIATE;
-             INSERT OR REPLACE INTO meta(k, v) VALUES('{KEY}', {clean});
-             INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;
-             COMMIT;"
-        ))
+        // Should one of both fail, neither counts, and no transaction stays open.
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute_batch(&format!(
+            "INSERT OR REPLACE INTO meta(k, v) VALUES('{KEY}', {clean});
+             INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;"
+        ))?;
+        transaction.commit()
     }
 
     /// Clients that stand with one name in their session and with another in its index: one of both is
@@ -66,6 +67,25 @@ impl Database {
         )?;
         let clients = query.query_map([], |row| row.get(0))?;
         clients.collect()
+    }
+
+    /// Messages whose receivers stand in their own rows; there are not many.
+    pub(super) fn hot_numbers(&self) -> rusqlite::Result<Vec<i64>> {
+        let mut query = self.connection.prepare("SELECT m FROM hot")?;
+        let numbers = query.query_map([], |row| row.get(0))?;
+        numbers.collect()
+    }
+
+    /// Whether each of these messages is where it is looked for. What a load has put into a damaged tree
+    /// may not be found there again.
+    pub(super) fn finds(&self, numbers: &[i64]) -> rusqlite::Result<bool> {
+        let mut query = self.connection.prepare("SELECT 1 FROM msg WHERE m = ?1")?;
+        for number in numbers {
+            if !query.exists([number])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the journal is left as it is, at commits and when the store is closed.

@@ -1,16 +1,14 @@
 //! What can be read of a damaged store, row by row, into a new one.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use mqtt_session::time::UnixTime;
 
+use super::fresh::{Fresh, MakeError};
 use super::gather::Gathering;
 use super::pages::Pages;
 use super::settle::settle;
-use crate::store::database::Database;
-use crate::store::{StoreError, Sync};
 
 /// Things that are named one by one; the others are counted.
 const NAMED_MAX: usize = 50;
@@ -68,37 +66,12 @@ impl Salvage {
     }
 }
 
-/// A store cannot be salvaged.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SalvageError {
-    /// The new store cannot be made.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The old one cannot be read, or the new one not be written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl From<rusqlite::Error> for SalvageError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// Reads all that can be read into a new file at `path`, which must not be there yet. The file is
-/// synced when this returns.
-pub(crate) fn salvage(pages: &Pages, path: &Path, now: UnixTime) -> Result<Salvage, SalvageError> {
-    let database = Database::open(path, Sync::Full)?;
-    let connection = &database.connection;
-    // Should the power be lost, it is begun anew.
-    connection.execute_batch("PRAGMA synchronous=OFF; BEGIN")?;
-    let mut gathering = Gathering::new(pages, connection);
+/// Reads all that can be read into a new file at `path`, which is synced when this returns.
+pub(crate) fn salvage(pages: &Pages, path: PathBuf, now: UnixTime) -> Result<Salvage, MakeError> {
+    let fresh = Fresh::begin(path)?;
+    let mut gathering = Gathering::new(pages, &fresh.connection);
     gathering.read(now)?;
-    let report = settle(connection, gathering.end())?;
-    connection.execute_batch("COMMIT; PRAGMA synchronous=FULL")?;
-    database.checkpoint()?;
-    drop(database);
-    std::fs::File::open(path)?.sync_all()?;
+    let report = settle(&fresh.connection, gathering.end())?;
+    fresh.end()?;
     Ok(report)
 }

@@ -22,7 +22,9 @@ const CLEAN: &str = "
     DELETE FROM sub WHERE s NOT IN (SELECT s FROM sess);
     DELETE FROM held WHERE s NOT IN (SELECT s FROM sess);
     DELETE FROM will WHERE s NOT IN (SELECT s FROM sess);
-    DELETE FROM gone;";
+    DELETE FROM gone;
+    -- Counted anew by the next start.
+    DELETE FROM meta WHERE k = 'messages';";
 /// Deliveries without their message, by session.
 const BODILESS: &str = "SELECT s, count(*) FROM q WHERE d = 0 AND m NOT IN (SELECT m FROM msg)
     GROUP BY s";

@@ -4,17 +4,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use mqtt_session::time::UnixTime;
 use rusqlite::ErrorCode;
 
 use super::aside::{Way, beside, remove, set_aside, sync_folder_of};
+use super::fresh::MakeError;
 use super::look::{Look, look};
 use super::pages::Pages;
 use super::report::Report;
-use super::salvage::{Salvage, SalvageError, salvage};
+use super::salvage::{Salvage, salvage};
 use super::wal::{Journal, Tail, scan};
 use crate::store::database::Database;
 use crate::store::{Recovered, StoreError, Sync};
@@ -77,7 +77,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// It cannot be salvaged.
     #[error("it is damaged and cannot be salvaged: {0}")]
-    Salvage(#[from] SalvageError),
+    Salvage(#[from] MakeError),
     /// The disk says so.
     #[error("{what}: {error}")]
     Io {
@@ -260,12 +260,14 @@ impl Start<'_> {
     }
 
     fn load(self, is_suspect: bool) -> Result<Loaded, StoreError> {
-        let index = beside(self.file, "-shm");
-        let had_index = index.exists();
+        let made = ["-shm", ".reserve"].map(|suffix| beside(self.file, suffix));
+        let made: Vec<_> = made.into_iter().filter(|path| !path.exists()).collect();
         let loaded = self.load_from(is_suspect);
-        if loaded.is_err() && !had_index {
-            // What SQLite made; should it stay, it is written anew.
-            let _ = remove(&index);
+        if loaded.is_err() {
+            for path in made {
+                // It means nothing without a broker; should it stay, it is made anew.
+                let _ = remove(&path);
+            }
         }
         loaded
     }
@@ -278,8 +280,9 @@ impl Start<'_> {
             database.check_quickly()?;
         }
         let misnamed = database.misnamed()?;
+        let moved = database.hot_numbers()?;
         let recovered = database.load(self.now)?;
-        if !recovered.damaged.is_empty() {
+        if !recovered.damaged.is_empty() || !database.finds(&moved)? {
             // Rows may only seem to be damaged because a tree is.
             database.check_quickly()?;
         }
@@ -345,16 +348,11 @@ impl Start<'_> {
         let io = StartError::io;
         let new = beside(self.file, NEW);
         let old = folder.join(self.file.file_name().unwrap_or_default());
-        let cleared = ["", "-wal", "-shm"]
-            .into_iter()
-            .try_for_each(|suffix| remove(&beside(&new, suffix)))
-            .and_then(|()| write_private(&new));
-        cleared.map_err(io("the new file cannot be made"))?;
         let journal = read_journal(&beside(&old, "-wal"))
             .map_err(io("the damaged journal cannot be read"))?;
         let pages = File::open(&old).and_then(|file| Pages::new(file, journal));
         let pages = pages.map_err(io("the damaged file cannot be read"))?;
-        let report = salvage(&pages, &new, self.now)?;
+        let report = salvage(&pages, new.clone(), self.now)?;
         // The old journal must not be taken for the new file's.
         let replaced = remove(&beside(self.file, "-wal"))
             .and_then(|()| remove(&beside(self.file, "-shm")))
@@ -393,14 +391,4 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)?;
     File::open(path)?.sync_all()?;
     sync_folder_of(path)
-}
-
-/// Makes an empty file for its owner alone.
-fn write_private(path: &Path) -> io::Result<()> {
-    let made = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path);
-    made.map(drop)
 }

@@ -114,7 +114,8 @@ impl Left {
 /// What became of a damaged store.
 struct Outcome {
     facts: BTreeSet<String>,
-    /// Somebody was told: at the start, or by `store check` before it.
+    /// Somebody was told: at the start, or by `store check`. What waits in queues is not read at the
+    /// start, but by the check that follows an end that was not in order.
     told: bool,
     told_at_start: bool,
     /// What was said, for who has to find out.
@@ -223,7 +224,7 @@ fn no_damaged_page_of_the_file_loses_more_than_what_stood_there_or_loses_it_in_s
         Way::Flip(4000),
         Way::Cut,
     ];
-    let (mut refused, mut silent) = (0, 0);
+    let mut refused = 0;
     for page in 0..pages.count() {
         for way in ways {
             let folder = folder();
@@ -265,14 +266,8 @@ fn no_damaged_page_of_the_file_loses_more_than_what_stood_there_or_loses_it_in_s
                 !is_changed || outcome.told,
                 "{at}: nobody was told: {missing:?} {added:?}"
             );
-            silent += u32::from(is_changed && !outcome.told_at_start);
         }
     }
-    // Numbers and names in columns have no checksum that a start looks at; `store check` finds them.
-    assert!(
-        silent <= pages.count() / 4,
-        "{silent} times nothing was said at the start"
-    );
     // The first page says whose file it is.
     assert!(refused <= 3, "{refused} times the store was not opened");
 }
@@ -343,6 +338,7 @@ fn a_salvage_that_is_interrupted_goes_on() {
         let mut names: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with(".reserve"))
             .collect();
         names.sort();
         assert_eq!(names, [&name[..], "store"]);

@@ -4,10 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::import::ImportError;
-use crate::store::Sync;
-use crate::store::database::Database;
-use crate::store::recovery::{beside, remove, sync_folder_of};
+use crate::store::recovery::fresh::open;
+use crate::store::recovery::{MakeError, beside, remove, sync_folder_of};
 
 /// The new file, while it is being made.
 const NEW: &str = "-compacting";
@@ -17,12 +15,13 @@ const NEW: &str = "-compacting";
 ///
 /// # Errors
 /// It cannot be read or written, or there is no room for a second file; the old one is left as it was.
-pub fn compact(file: &Path) -> Result<(u64, u64), ImportError> {
+pub fn compact(file: &Path) -> Result<(u64, u64), MakeError> {
     let new = beside(file, NEW);
     remove(&new)?;
-    let database = Database::open(file, Sync::Full)?;
+    let connection = open(file)?;
     // So that the file is all there is.
-    database.checkpoint()?;
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    connection.query_row(checkpoint, [], |_| Ok(()))?;
     let before = fs::metadata(file)?.len();
     // SQLite writes into an empty file, and would make it as the umask says.
     let made = OpenOptions::new()
@@ -32,13 +31,13 @@ pub fn compact(file: &Path) -> Result<(u64, u64), ImportError> {
         .open(&new);
     made?;
     let name = new.to_string_lossy();
-    let copied = database.connection.execute("VACUUM INTO ?1", [&*name]);
+    let copied = connection.execute("VACUUM INTO ?1", [&*name]);
     if copied.is_err() {
         // The reason counts; what is left of it is removed the next time.
         let _ = remove(&new);
     }
     copied?;
-    drop(database);
+    drop(connection);
     File::open(&new)?.sync_all()?;
     for suffix in ["-wal", "-shm"] {
         remove(&beside(file, suffix))?;

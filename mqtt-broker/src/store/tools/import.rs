@@ -1,9 +1,8 @@
 //! Lines of an export become a store.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, BufRead, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::params_from_iter;
@@ -13,9 +12,9 @@ use super::check::broken_rule;
 use super::export::FORMAT;
 use super::lines::{self, LineError};
 use super::message::{Fields, number};
-use crate::store::database::Database;
-use crate::store::recovery::{beside, recount, remove, sync_folder_of};
-use crate::store::{StoreError, Sync};
+use crate::store::StoreError;
+use crate::store::recovery::fresh::{Fresh, clear, open};
+use crate::store::recovery::{MakeError, beside, recount, remove, sync_folder_of};
 
 /// Bytes of a line; the largest message, written as base64, and more.
 const LINE_MAX: u64 = 400_000_000;
@@ -50,15 +49,24 @@ pub enum ImportError {
     Occupied(i64),
     /// The store cannot be made.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It cannot be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+    Make(#[from] MakeError),
+}
+
+impl From<io::Error> for ImportError {
+    fn from(error: io::Error) -> Self {
+        Self::Make(error.into())
+    }
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        Self::Make(error.into())
+    }
 }
 
 impl From<rusqlite::Error> for ImportError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
+        Self::Make(error.into())
     }
 }
 
@@ -70,22 +78,10 @@ impl From<rusqlite::Error> for ImportError {
 pub fn import(source: impl BufRead, file: &Path) -> Result<u64, ImportError> {
     refuse_occupied(file)?;
     let new = beside(file, NEW);
-    let clear = || {
-        ["", "-wal", "-shm"]
-            .into_iter()
-            .try_for_each(|suffix| remove(&beside(&new, suffix)))
-    };
-    clear()?;
-    let made = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(&new);
-    made?;
     let filled = fill(source, &new);
     if filled.is_err() {
-        // The reason counts; what is left of it is overwritten the next time.
-        let _ = clear();
+        // The reason counts; what is left of it is removed the next time.
+        let _ = clear(&new);
     }
     let lines = filled?;
     for suffix in ["-wal", "-shm"] {
@@ -101,9 +97,8 @@ fn refuse_occupied(file: &Path) -> Result<(), ImportError> {
     if !file.try_exists()? || fs::metadata(file)?.len() == 0 {
         return Ok(());
     }
-    let database = Database::open(file, Sync::Full)?;
     let query = "SELECT (SELECT count(*) FROM sess) + (SELECT count(*) FROM ret)";
-    let kept = database.connection.query_row(query, [], |row| row.get(0))?;
+    let kept = open(file)?.query_row(query, [], |row| row.get(0))?;
     if kept > 0 {
         return Err(ImportError::Occupied(kept));
     }
@@ -111,10 +106,8 @@ fn refuse_occupied(file: &Path) -> Result<(), ImportError> {
 }
 
 fn fill(mut source: impl BufRead, new: &Path) -> Result<u64, ImportError> {
-    let database = Database::open(new, Sync::Full)?;
-    let connection = &database.connection;
-    // Until it has its name it counts for nothing.
-    connection.execute_batch("PRAGMA synchronous=OFF; BEGIN")?;
+    let fresh = Fresh::begin(new.to_owned())?;
+    let connection = &fresh.connection;
     let mut inserts: HashMap<&str, String> = HashMap::new();
     let mut buffer = Vec::new();
     // The first line and the last are not among those that the last one counts.
@@ -155,17 +148,14 @@ fn fill(mut source: impl BufRead, new: &Path) -> Result<u64, ImportError> {
         }
         lines += 1;
         if lines.is_multiple_of(BATCH) {
-            connection.execute_batch("COMMIT; BEGIN")?;
+            Fresh::go_on(connection)?;
         }
     }
     recount(connection)?;
-    connection.execute_batch("COMMIT; PRAGMA synchronous=FULL")?;
     if let Some(broken) = broken_rule(connection)? {
         return Err(ImportError::Inconsistent(broken));
     }
-    database.checkpoint()?;
-    drop(database);
-    File::open(new)?.sync_all()?;
+    fresh.end()?;
     Ok(lines)
 }
 
