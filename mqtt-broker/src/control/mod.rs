@@ -2,6 +2,7 @@
 
 mod durability;
 mod interface;
+mod opening;
 mod password_files;
 mod pid_file;
 mod place;
@@ -13,8 +14,9 @@ mod signals;
 mod store_check;
 mod store_command;
 
-pub use durability::{Keep, Opened, Plan, Unusable, open as open_store};
+pub use durability::{Keep, Plan};
 pub use interface::{InterfaceError, interface_hosts};
+pub use opening::{Opened, Unusable, open as open_store};
 pub use password_files::{PasswordFileFailure, PasswordFiles};
 pub use pid_file::PidFile;
 pub use privileges::{PrivilegesError, drop_privileges, user_words};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use mqtt_session::time::UnixTime;
 
-use super::durability::{Mosquitto, lock, prepare_folder, reason, refuse_others};
+use super::opening::{Mosquitto, lock, prepare_folder, reason, refuse_others};
 use crate::observe::describe;
 use crate::store::Sync;
 use crate::store::recovery::{Look, MakeError, Start, look};
