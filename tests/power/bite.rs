@@ -62,17 +62,14 @@ fn restored(broker: &Broker) -> usize {
 fn the_model_takes_what_was_not_synced() {
     let whole = usize::from(MESSAGES);
     for (lies, lines) in [(false, "durability normal"), (true, "durability full")] {
-        let lost = SEEDS.filter(|seed| {
-            let disk = Disk::new(*seed);
+        let lost = SEEDS.into_iter().any(|seed| {
+            let disk = Disk::new(seed);
             let disk = if lies { disk.lying() } else { disk };
             left_after_cut(disk, lines) < whole
         });
-        assert!(
-            lost.count() > 0,
-            "nothing was lost with {lines}, syncs lie: {lies}"
-        );
+        assert!(lost, "nothing was lost with {lines}, syncs lie: {lies}");
     }
-    for seed in SEEDS {
+    for seed in SEEDS.take(3) {
         let left = left_after_cut(Disk::new(seed), "durability full");
         // The one that was not acknowledged may be there.
         assert!(
