@@ -190,7 +190,6 @@ mod tests {
                 ordered: true,
                 on_corruption: OnCorruption::Salvage,
                 plugin_file: plugin_file.map(Into::into),
-                on_corruption: OnCorruption::Salvage,
             };
             let found = Plan::new(&keep, Some(OsStr::new("/s")));
             assert_eq!(found, Plan::Keep(expected), "{keep:?}");

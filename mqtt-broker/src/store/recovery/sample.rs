@@ -23,7 +23,6 @@ const MESSAGES: u64 = 120;
 /// Makes it, closed in order.
 pub(crate) fn fill(file: &Path) {
     drop(fill_and_keep_open(file));
-    std::fs::remove_file(crate::store::recovery::beside(file, ".reserve")).unwrap();
 }
 
 /// Makes it, with all of it in the journal.

@@ -260,14 +260,12 @@ impl Start<'_> {
     }
 
     fn load(self, is_suspect: bool) -> Result<Loaded, StoreError> {
-        let made = ["-shm", ".reserve"].map(|suffix| beside(self.file, suffix));
-        let made: Vec<_> = made.into_iter().filter(|path| !path.exists()).collect();
+        let index = beside(self.file, "-shm");
+        let had_index = index.exists();
         let loaded = self.load_from(is_suspect);
-        if loaded.is_err() {
-            for path in made {
-                // It means nothing without a broker; should it stay, it is made anew.
-                let _ = remove(&path);
-            }
+        if loaded.is_err() && !had_index {
+            // What SQLite made; should it stay, it is written anew.
+            let _ = remove(&index);
         }
         loaded
     }
