@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The variable for runs against another broker.
@@ -41,6 +41,7 @@ pub(crate) struct World {
     ready: AtomicUsize,
     progress: Mutex<BTreeMap<String, Progress>>,
     arrived: Mutex<BTreeMap<String, Arrivals>>,
+    count_of_arrivals: AtomicU64,
     failures: Mutex<Vec<String>>,
     notes: Mutex<BTreeMap<&'static str, usize>>,
     /// Broken promises are counted, not punished: for a look at another broker.
@@ -60,6 +61,7 @@ impl World {
             ready: AtomicUsize::new(0),
             progress: Mutex::default(),
             arrived: Mutex::default(),
+            count_of_arrivals: AtomicU64::new(0),
             failures: Mutex::default(),
             notes: Mutex::default(),
             lenient: env::var_os(PLAIN).is_some(),
@@ -114,6 +116,7 @@ impl World {
         let mut all = lock(&self.arrived);
         let own = all.entry(subscriber.to_owned()).or_default();
         own.entry(topic.to_owned()).or_default().push(number);
+        self.count_of_arrivals.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn arrivals(&self, subscriber: &str) -> Arrivals {
@@ -121,6 +124,11 @@ impl World {
             .get(subscriber)
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Messages that came to anybody.
+    pub(crate) fn count_arrived(&self) -> u64 {
+        self.count_of_arrivals.load(Ordering::SeqCst)
     }
 
     pub(crate) fn has_arrived(&self, subscriber: &str, topic: &str) -> bool {
