@@ -14,6 +14,7 @@ mod check;
 mod cut_loop;
 mod dark;
 mod faults;
+mod fresh;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 #[path = "../crash/reuse.rs"]

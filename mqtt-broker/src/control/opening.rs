@@ -73,6 +73,8 @@ pub fn open(keep: &Keep, now: UnixTime) -> Result<Opened, Unusable> {
         .create(true)
         .mode(0o600)
         .open(&keep.file);
+    // SQLite syncs its folder too, and does not look at the answer.
+    let made = made.and_then(|_| recovery::sync_folder_of(&keep.file));
     made.map_err(|error| unusable(format!("it cannot be written: {}", describe(&error))))?;
     let start = Start {
         file: &keep.file,
@@ -111,11 +113,7 @@ pub(super) fn reason(error: &StartError) -> String {
 pub(super) fn prepare_folder(file: &Path) -> Result<Option<&'static str>, String> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
     if let Some(folder) = folder {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
-        made.map_err(|error| {
+        make_folder(folder).map_err(|error| {
             let error = describe(&error);
             format!("its directory cannot be made: {error}")
         })?;
@@ -141,6 +139,17 @@ pub(super) enum Mosquitto {
     TakenOver,
     /// It is none of ours.
     Refused,
+}
+
+/// Makes a folder, and those above it that are missing, so that a power cut does not take them.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    missing.into_iter().try_for_each(recovery::sync_folder_of)
 }
 
 /// Nothing that is not a store of ours is touched.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use mqtt_codec::PacketId;
 use mqtt_session::time::UnixTime;
@@ -12,6 +14,7 @@ use super::blob;
 use super::cleared::Cleared;
 use super::hot::Hot;
 use super::ledger::Effect;
+use super::room::Room;
 use super::schema::{self, Sync};
 use crate::engine::ids::ShardId;
 use crate::engine::session::SessionExpiry;
@@ -22,6 +25,9 @@ use crate::engine::store_op::{
 
 /// Statements that are prepared once; more than there are.
 const STATEMENTS: usize = 64;
+/// Pages of the journal from which on it is brought into the file: 16 MiB.
+const JOURNAL_PAGES: i32 = 4000;
+const PAGE_BYTES: u64 = 4096;
 
 /// An open store.
 #[derive(Debug)]
@@ -39,6 +45,9 @@ pub struct Database {
     pub(super) messages_written: i64,
     /// Pages that were read and not handed over.
     pub(super) pages: Vec<(ShardId, Page)>,
+    pub(super) room: Room,
+    /// Pages of the journal after the last commit.
+    journal_pages: Arc<AtomicI32>,
 }
 
 impl Database {
@@ -50,11 +59,18 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
+        let mut connection = Connection::open_with_flags(path, flags)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         schema::prepare(&connection, sync)?;
+        let journal_pages = Arc::new(AtomicI32::new(0));
+        let pages_now = Arc::clone(&journal_pages);
+        connection.wal_hook(Some(move |_: &mut _, pages| {
+            pages_now.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
         Ok(Self {
             connection,
+            journal_pages,
             hot: Hot::default(),
             released: HashMap::new(),
             gone: Vec::new(),
@@ -62,6 +78,7 @@ impl Database {
             messages: 0,
             messages_written: 0,
             pages: Vec::new(),
+            room: Room::of(path),
         })
     }
 
@@ -128,6 +145,22 @@ impl Database {
         }
         self.hot.keep_changes();
         Ok(())
+    }
+
+    /// Brings what the journal has into the file when it is long enough. While the disk is full that is
+    /// done only if there is room for all of it: a part would use up what is left for acknowledgements.
+    ///
+    /// # Errors
+    /// Whatever the disk has, but for a lack of room, which does no harm here.
+    pub fn keep_journal_short(&self) -> rusqlite::Result<()> {
+        let pages = self.journal_pages.load(Ordering::Relaxed);
+        let bytes = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
+        if pages < JOURNAL_PAGES || (self.room.is_full() && !self.room.has(bytes)) {
+            return Ok(());
+        }
+        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+        self.room
+            .excuses(self.connection.query_row(passive, [], |_| Ok(())))
     }
 
     /// Moves the journal into the file and ends it, so that one file holds everything.

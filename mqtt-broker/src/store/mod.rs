@@ -9,6 +9,7 @@ pub mod blob;
 mod cleared;
 pub mod database;
 mod deliveries;
+mod failure;
 mod hot;
 pub mod ledger;
 mod load;
@@ -24,9 +25,10 @@ mod writer;
 
 use std::num::NonZeroU64;
 
+pub use failure::Failure;
 pub use load::Recovered;
 pub use schema::Sync;
-pub use writer::{Failure, Store};
+pub use writer::Store;
 
 use crate::engine::store_op::MessageNo;
 

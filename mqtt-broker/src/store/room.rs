@@ -10,8 +10,6 @@ use nix::fcntl::posix_fallocate;
 use nix::sys::statvfs::statvfs;
 use rusqlite::ffi;
 
-use super::Failure;
-
 /// What is held in reserve, if the disk has eight times as much.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// Free bytes with which everything is taken again, unless the whole disk has hardly as many.
@@ -29,7 +27,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// The disk that a file lies on; part of it is reserved.
+    /// The disk that a file lies on.
     pub(super) fn of(file: &Path) -> Self {
         let beside = |suffix: &str| {
             let mut path = file.as_os_str().to_owned();
@@ -37,14 +35,12 @@ impl Room {
             PathBuf::from(path)
         };
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
-        let room = Self {
+        Self {
             folder: folder.unwrap_or_else(|| Path::new(".")).to_owned(),
             reserve: beside(".reserve"),
             probe: beside(".probe"),
             full: false,
-        };
-        room.hold_reserve();
-        room
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -69,11 +65,17 @@ impl Room {
         }
     }
 
-    /// What was to be tidied stands in the journal already: it may stay there if there is no room.
-    pub(super) fn excuses(&self, tidied: rusqlite::Result<()>) -> Result<(), Failure> {
-        match tidied {
-            Err(error) if !self.is_reason(&error) => Err(error.into()),
-            _ => Ok(()),
+    /// Whether so many bytes are free.
+    pub(super) fn has(&self, bytes: u64) -> bool {
+        let disk = statvfs(&self.folder);
+        disk.is_ok_and(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()) >= bytes)
+    }
+
+    /// What need not be done now may fail for lack of room.
+    pub(super) fn excuses(&self, done: rusqlite::Result<()>) -> rusqlite::Result<()> {
+        match done {
+            Err(error) if self.is_reason(&error) => Ok(()),
+            done => done,
         }
     }
 
@@ -98,8 +100,8 @@ impl Room {
         }
     }
 
-    /// A disk that is almost full gets by without.
-    fn hold_reserve(&self) {
+    /// Reserves part of it. A disk that is almost full gets by without.
+    pub(super) fn hold_reserve(&self) {
         let Ok(disk) = statvfs(&self.folder) else {
             return;
         };
@@ -143,6 +145,7 @@ mod tests {
     fn the_reserve_is_there_until_it_is_needed_and_again_after() {
         let folder = tempfile::tempdir().unwrap();
         let mut room = Room::of(&folder.path().join("a.db"));
+        room.hold_reserve();
         let reserve = folder.path().join("a.db.reserve");
         let size = || fs::metadata(&reserve).map(|found| found.len());
         assert!(size().unwrap() > 0);

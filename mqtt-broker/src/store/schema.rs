@@ -52,7 +52,8 @@ const PRAGMAS: &[(&str, &str, &str)] = &[
     ("cache_size", "-16384", "-16384"),
     ("temp_store", "MEMORY", "2"),
     ("mmap_size", "0", "0"),
-    ("wal_autocheckpoint", "4000", "4000"),
+    // The one of SQLite does not say when it fails; see `Database::commit`.
+    ("wal_autocheckpoint", "0", "0"),
     ("journal_size_limit", "67108864", "67108864"),
     ("trusted_schema", "OFF", "0"),
     ("cell_size_check", "ON", "1"),
@@ -113,7 +114,7 @@ fn set(
     value: &str,
     expected: &str,
 ) -> Result<(), StoreError> {
-    connection.execute_batch(&format!("PRAGMA {name}={value};"))?;
+    run_to_its_end(connection, &format!("PRAGMA {name}={value};"))?;
     let read = connection.query_row(&format!("PRAGMA {name}"), [], |row| {
         Ok(match row.get_ref(0)? {
             rusqlite::types::ValueRef::Integer(number) => number.to_string(),
@@ -125,6 +126,15 @@ fn set(
     } else {
         Err(StoreError::Setting { name, read })
     }
+}
+
+/// Runs a statement until it is done. What takes its first row and leaves, as `execute_batch` does, does
+/// not hear of a commit that fails behind it.
+fn run_to_its_end(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(statement)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 pub(super) fn integer(connection: &Connection, query: &str) -> rusqlite::Result<i64> {

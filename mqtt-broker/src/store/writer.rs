@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::cleared::Turns;
 use super::database::Database;
+use super::failure::Failure;
 use super::ledger::{Effect, Ledger};
 use super::recovery;
-use super::room::Room;
 use crate::engine::ids::ShardId;
 use crate::engine::store_op::{Page, Row, StoreOp, Ticket};
 
@@ -68,11 +68,6 @@ struct Inbox {
     checkpoint: bool,
     ending: bool,
 }
-
-/// Why the store ended: the broker has to end too, since it can promise nothing any more.
-#[derive(Debug, thiserror::Error)]
-#[error("the store cannot be written: {0}")]
-pub struct Failure(#[from] rusqlite::Error);
 
 impl Store {
     /// A store for so many shards, whose writer is [`Self::write`].
@@ -173,35 +168,38 @@ impl Store {
     /// [`Failure`] when the disk fails; the tickets that are durable by then stay true.
     pub fn write(
         &self,
-        database: Database,
+        mut database: Database,
         wake: impl FnMut(ShardId) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let file = database.file();
-        let ended = self.write_on(database, wake);
-        if let (Err(Failure(error)), Some(file)) = (&ended, file) {
+        self.write_to(&mut database, wake).map_err(|error| {
+            let file = database.file().unwrap_or_default();
             // The failure itself is told; should the next start not know, it finds out by itself.
-            let _ = recovery::note_damage(&file, error);
-        }
-        ended
+            let _ = recovery::note_damage(&file, &error);
+            // Closing it would sync once more, and be told that all is well: what could not be written
+            // may count as written.
+            std::mem::forget(database);
+            Failure::new(file, error)
+        })
     }
 
-    fn write_on(
+    fn write_to(
         &self,
-        mut database: Database,
+        database: &mut Database,
         mut wake: impl FnMut(ShardId) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> rusqlite::Result<()> {
         let shards = u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX);
         let mut ledger = Ledger::new(shards);
-        let mut room = Room::of(&database.file().unwrap_or_default());
+        database.room.hold_reserve();
         loop {
             let Taken {
                 batches,
                 checkpoint,
                 ending,
-            } = self.take(database.is_tidying(), room.is_full());
+            } = self.take(database);
             if batches.is_empty() && ending {
                 database.commit()?;
-                return room.excuses(database.end_run().and_then(|()| database.checkpoint()));
+                database.room.excuses(database.end_run())?;
+                return Self::checkpoint(database);
             }
             let mut done = 0;
             for batch in batches {
@@ -209,7 +207,7 @@ impl Store {
                 ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
             let effects: Vec<Effect> = std::iter::from_fn(|| ledger.take()).collect();
-            self.transact(&mut database, &mut room, &effects, &mut wake)?;
+            self.transact(database, &effects, &mut wake)?;
             for (shard, page) in database.take_pages() {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
                     lock(pages).push(page);
@@ -220,8 +218,9 @@ impl Store {
                 database.cleared.advance(&progress);
             }
             if checkpoint {
-                let saved = database.checkpoint();
-                room.excuses(saved.and_then(|()| database.begin_run().map(drop)))?;
+                Self::checkpoint(database)?;
+                let begun = database.begin_run().map(drop);
+                database.room.excuses(begun)?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
             // What waits for parts counts too.
@@ -244,30 +243,29 @@ impl Store {
     fn transact(
         &self,
         database: &mut Database,
-        room: &mut Room,
         effects: &[Effect],
         wake: &mut impl FnMut(ShardId) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> rusqlite::Result<()> {
         while let Err(error) = database.transact(effects) {
             let ending = self.inbox().ending;
-            if !room.is_reason(&error) || (ending && room.is_full()) {
-                return Err(error.into());
+            if !database.room.is_reason(&error) || (ending && database.room.is_full()) {
+                return Err(error);
             }
             database.undo()?;
-            if room.is_full() {
+            if database.room.is_full() {
                 // The reserve is used up already: somebody has to make room.
                 let inbox = self.inbox();
                 let waits = |inbox: &mut Inbox| !inbox.ending;
                 drop(self.0.changed.wait_timeout_while(inbox, AGAIN, waits));
             }
-            room.run_out();
+            database.room.run_out();
             self.say_no_room(true, wake);
         }
-        if room.is_full() {
-            room.look_again();
-            self.say_no_room(room.is_full(), wake);
+        if database.room.is_full() {
+            database.room.look_again();
+            self.say_no_room(database.room.is_full(), wake);
         }
-        Ok(())
+        database.keep_journal_short()
     }
 
     fn say_no_room(&self, no_room: bool, wake: &mut impl FnMut(ShardId) -> io::Result<()>) {
@@ -279,9 +277,15 @@ impl Store {
         }
     }
 
+    /// Everything stands in the journal already: it may stay there if the file has no room for it.
+    fn checkpoint(database: &Database) -> rusqlite::Result<()> {
+        database.room.excuses(database.checkpoint())
+    }
+
     /// Waits for batches that somebody waits for, or a while for others; not while there is work.
-    fn take(&self, working: bool, full: bool) -> Taken {
-        let working = working && !full;
+    fn take(&self, database: &Database) -> Taken {
+        let full = database.room.is_full();
+        let working = database.is_tidying() && !full;
         let mut inbox = self.inbox();
         let calm =
             |inbox: &mut Inbox| !(working || inbox.awaited || inbox.checkpoint || inbox.ending);
