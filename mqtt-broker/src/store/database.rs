@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use mqtt_codec::PacketId;
 use mqtt_session::time::UnixTime;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
@@ -147,29 +148,42 @@ impl Database {
         Ok(())
     }
 
-    /// Brings what the journal has into the file when it is long enough. While the disk is full that is
-    /// done only if there is room for all of it: a part would use up what is left for acknowledgements.
+    /// Brings what the journal has into the file when it is long enough.
     ///
     /// # Errors
     /// Whatever the disk has, but for a lack of room, which does no harm here.
     pub fn keep_journal_short(&self) -> rusqlite::Result<()> {
-        let pages = self.journal_pages.load(Ordering::Relaxed);
-        let bytes = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
-        if pages < JOURNAL_PAGES || (self.room.is_full() && !self.room.has(bytes)) {
+        if self.journal_pages.load(Ordering::Relaxed) < JOURNAL_PAGES {
             return Ok(());
         }
-        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
-        self.room
-            .excuses(self.connection.query_row(passive, [], |_| Ok(())))
+        self.bring_in("PRAGMA wal_checkpoint(PASSIVE)")
     }
 
-    /// Moves the journal into the file and ends it, so that one file holds everything.
+    /// Moves the journal into the file and ends it, so that one file holds everything; if the file has
+    /// no room for it, it stays.
     ///
     /// # Errors
-    /// Whatever the disk has.
+    /// Whatever else the disk has.
     pub fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// While the disk is full that is done only if there is room for all of it: a part would use up what
+    /// is left for acknowledgements.
+    fn bring_in(&self, how: &str) -> rusqlite::Result<()> {
+        if self.room.is_full() {
+            let pages = schema::integer(&self.connection, "PRAGMA page_count")?;
+            let length = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
+            let has_room = self.room.has(length.saturating_sub(self.room.length()));
+            // Closing tries it as well.
+            let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            self.connection.set_db_config(leave, !has_room)?;
+            if !has_room {
+                return Ok(());
+            }
+        }
+        self.room
+            .excuses(self.connection.query_row(how, [], |_| Ok(())))
     }
 
     pub(super) fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {

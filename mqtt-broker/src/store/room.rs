@@ -20,6 +20,7 @@ const PROBE_BYTES: usize = 64 * 1024;
 /// The disk of a store.
 #[derive(Debug)]
 pub(super) struct Room {
+    file: PathBuf,
     folder: PathBuf,
     reserve: PathBuf,
     probe: PathBuf,
@@ -36,6 +37,7 @@ impl Room {
         };
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
         Self {
+            file: file.to_owned(),
             folder: folder.unwrap_or_else(|| Path::new(".")).to_owned(),
             reserve: beside(".reserve"),
             probe: beside(".probe"),
@@ -63,6 +65,11 @@ impl Room {
             }),
             _ => false,
         }
+    }
+
+    /// Bytes of the file.
+    pub(super) fn length(&self) -> u64 {
+        fs::metadata(&self.file).map_or(0, |found| found.len())
     }
 
     /// Whether so many bytes are free.

@@ -199,7 +199,7 @@ impl Store {
             if batches.is_empty() && ending {
                 database.commit()?;
                 database.room.excuses(database.end_run())?;
-                return Self::checkpoint(database);
+                return database.checkpoint();
             }
             let mut done = 0;
             for batch in batches {
@@ -218,7 +218,7 @@ impl Store {
                 database.cleared.advance(&progress);
             }
             if checkpoint {
-                Self::checkpoint(database)?;
+                database.checkpoint()?;
                 let begun = database.begin_run().map(drop);
                 database.room.excuses(begun)?;
             }
@@ -275,11 +275,6 @@ impl Store {
                 let _gone = wake(ShardId(shard));
             }
         }
-    }
-
-    /// Everything stands in the journal already: it may stay there if the file has no room for it.
-    fn checkpoint(database: &Database) -> rusqlite::Result<()> {
-        database.room.excuses(database.checkpoint())
     }
 
     /// Waits for batches that somebody waits for, or a while for others; not while there is work.
