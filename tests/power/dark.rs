@@ -58,6 +58,11 @@ impl Disk {
         self.with("MQTT_DISK_HOLD", "{folder}/hold")
     }
 
+    /// It has so much room as [`give_room`] says.
+    pub(crate) fn with_room(self) -> Self {
+        self.with("MQTT_DISK_ROOM", "{folder}/room")
+    }
+
     /// Syncs do nothing.
     pub(crate) fn lying(self) -> Self {
         self.with("MQTT_DISK_LIES", "1")
@@ -72,6 +77,14 @@ impl Disk {
 /// See [`Disk::counting_later`].
 pub(crate) fn count_from_now(broker: &Broker) {
     fs::write(broker.path("from"), "").expect("a temporary file takes text");
+}
+
+/// From now on the disk has so many bytes.
+pub(crate) fn give_room(broker: &Broker, bytes: u64) {
+    // In one step: the disk may read it meanwhile.
+    let (new, path) = (broker.path("room.new"), broker.path("room"));
+    fs::write(&new, bytes.to_string()).expect("a temporary file takes text");
+    fs::rename(new, path).expect("a temporary file can be renamed");
 }
 
 /// From now on syncs wait.

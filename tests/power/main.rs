@@ -15,6 +15,7 @@ mod cut_loop;
 mod dark;
 mod faults;
 mod fresh;
+mod full;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 #[path = "../crash/reuse.rs"]

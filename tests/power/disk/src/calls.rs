@@ -343,6 +343,46 @@ pub unsafe extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
     to_int(unsafe { about_path(AT_FDCWD, to, |disk, to| disk.link(to, pass), pass) })
 }
 
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_fallocate(fd: c_int, offset: off64_t, length: off64_t) -> c_int {
+    let arguments = [offset, length].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    let arguments = [number(fd), 0, arguments[0], arguments[1], 0];
+    // SAFETY: numbers.
+    let pass = || unsafe { real::pass(libc::SYS_fallocate, arguments) };
+    let end = u64::try_from(offset + length).unwrap_or(0);
+    let answer = match disk::is_watched(fd) {
+        true => disk::with(|disk| disk.allocate(fd, end, pass)).unwrap_or_else(pass),
+        false => pass(),
+    };
+    // The number of the error is what it returns.
+    answer.err().unwrap_or(0)
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_fallocate64(fd: c_int, offset: off64_t, length: off64_t) -> c_int {
+    // SAFETY: passed on.
+    unsafe { posix_fallocate(fd, offset, length) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statvfs(path: *const c_char, answer: *mut libc::statvfs) -> c_int {
+    // SAFETY: what the caller promises the C library.
+    let told = unsafe { real::statvfs(path, answer) };
+    // SAFETY: as above.
+    let (text, answer) = unsafe { (CStr::from_ptr(path), &mut *answer) };
+    disk::with(|disk| {
+        let path = resolved(AT_FDCWD, text)?;
+        disk.watches(&path).then(|| disk.describe(answer))?
+    });
+    told
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn statvfs64(path: *const c_char, answer: *mut libc::statvfs) -> c_int {
+    // SAFETY: passed on; both are the same where offsets have 64 bits.
+    unsafe { statvfs(path, answer) }
+}
+
 /// Copies within the kernel would go past us: who gets this answer reads and writes instead.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn copy_file_range(

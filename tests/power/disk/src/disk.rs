@@ -18,6 +18,7 @@ use crate::orders::{Failure, Kind, Orders};
 use crate::pages::{Loss, Pages};
 use crate::real::{self, Answer};
 use crate::rng::Rng;
+use crate::room::Room;
 
 /// Descriptors that can be watched; a store's are among the first.
 const DESCRIPTORS: usize = 4096;
@@ -51,6 +52,7 @@ pub(crate) struct Disk {
     files: BTreeMap<FileKey, Pages>,
     open: HashMap<RawFd, Open>,
     names: Names,
+    room: Option<Room>,
     trace: Option<File>,
     /// Calls that count for the cut, and those that count for the failure.
     calls: u64,
@@ -121,6 +123,10 @@ impl Disk {
         Self {
             rng: Rng::new(orders.seed),
             names: Names::new(orders.attic.clone()),
+            room: orders
+                .room
+                .clone()
+                .map(|says| Room::new(orders.folder.clone(), says)),
             trace: orders.trace.as_ref().map(open),
             orders,
             files: BTreeMap::new(),
@@ -285,7 +291,12 @@ impl Disk {
             Fate::Done => {}
         }
         let at = offset.or_else(|| real::position(fd)).unwrap_or(0);
-        if let (Some(file), Ok(at)) = (self.pages(key), u64::try_from(at)) {
+        let at = u64::try_from(at).unwrap_or(0);
+        if !self.has_room_for(key, at + bytes.len() as u64) {
+            self.note_answer(Kind::Write, &name, &Err(libc::ENOSPC));
+            return Err(libc::ENOSPC);
+        }
+        if let Some(file) = self.pages(key) {
             sure(file.touch(at, bytes.len() as u64));
         }
         let answer = match offset {
@@ -297,6 +308,37 @@ impl Disk {
         }
         self.note_answer(Kind::Write, &name, &answer);
         answer
+    }
+
+    /// Whether a file may become as long as this.
+    fn has_room_for(&mut self, key: FileKey, length: u64) -> bool {
+        let free = self.room.as_ref().map_or(u64::MAX, Room::free);
+        let end = self.pages(key).map_or(0, |file| sure(file.end()));
+        length.saturating_sub(end) <= free
+    }
+
+    /// Reserves room for a file.
+    pub(crate) fn allocate(
+        &mut self,
+        fd: RawFd,
+        length: u64,
+        allocate: impl Fn() -> Answer,
+    ) -> Answer {
+        let Some((key, name)) = self.file(fd) else {
+            return allocate();
+        };
+        let answer = if self.has_room_for(key, length) {
+            allocate()
+        } else {
+            Err(libc::ENOSPC)
+        };
+        self.note_answer(Kind::Truncate, &name, &answer);
+        answer
+    }
+
+    /// What a program is told of the disk; nothing where it is the system's own.
+    pub(crate) fn describe(&self, answer: &mut libc::statvfs) -> Option<()> {
+        self.room.as_ref().map(|room| room.describe(answer))
     }
 
     pub(crate) fn truncate(&mut self, fd: RawFd, length: i64) -> Answer {

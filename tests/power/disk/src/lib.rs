@@ -16,6 +16,7 @@
 //! | `MQTT_DISK_FAIL` | `sync N EIO`, `write N ENOSPC`, `write N EIO`, `write N short`; `N+`: that one and all after it; a last word: of files whose name ends so |
 //! | `MQTT_DISK_FROM` | a file: calls count for the two above once it is there |
 //! | `MQTT_DISK_HOLD` | while this file is there, syncs wait |
+//! | `MQTT_DISK_ROOM` | a file that holds the size of the disk in bytes; what does not fit is refused with ENOSPC |
 //! | `MQTT_DISK_LIES` | syncs succeed and do nothing |
 //! | `MQTT_DISK_TRACE` | a file that gets a line for each call: kind, file name, outcome |
 
@@ -31,3 +32,4 @@ mod real;
     reason = "the draws of the crash tests, of which a disk needs the half"
 )]
 mod rng;
+mod room;

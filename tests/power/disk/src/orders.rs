@@ -61,6 +61,7 @@ pub(crate) struct Orders {
     /// Calls count once this file is there.
     pub(crate) from: Option<PathBuf>,
     pub(crate) hold: Option<PathBuf>,
+    pub(crate) room: Option<PathBuf>,
     pub(crate) lies: bool,
     pub(crate) trace: Option<PathBuf>,
 }
@@ -80,6 +81,7 @@ impl Orders {
             fail: text("MQTT_DISK_FAIL").map(|text| fail(&text)),
             from: path("MQTT_DISK_FROM"),
             hold: path("MQTT_DISK_HOLD"),
+            room: path("MQTT_DISK_ROOM"),
             lies: env::var_os("MQTT_DISK_LIES").is_some(),
             trace: path("MQTT_DISK_TRACE"),
         })

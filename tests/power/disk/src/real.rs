@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 
-use libc::{c_int, c_long, mode_t, off64_t, size_t};
+use libc::{c_char, c_int, c_long, mode_t, off64_t, size_t};
 
 /// The answer of a call: its value, or the error number.
 pub(crate) type Answer = Result<i64, i32>;
@@ -60,6 +60,24 @@ pub(crate) fn position(fd: c_int) -> Option<i64> {
     // SAFETY: as above.
     let position = unsafe { libc::lseek64(fd, offset, whence) };
     (position >= 0).then_some(position)
+}
+
+/// The C library's own, which has no system call of the same form.
+///
+/// # Safety
+/// As the C library's.
+pub(crate) unsafe fn statvfs(path: *const c_char, answer: *mut libc::statvfs) -> c_int {
+    type Statvfs = unsafe extern "C" fn(*const c_char, *mut libc::statvfs) -> c_int;
+    // SAFETY: a name that ends with a zero; what is found has this form, or nothing is.
+    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, c"statvfs64".as_ptr()) };
+    if found.is_null() {
+        set_errno(libc::ENOSYS);
+        return -1;
+    }
+    // SAFETY: as above.
+    let found = unsafe { std::mem::transmute::<*mut libc::c_void, Statvfs>(found) };
+    // SAFETY: the caller's promise.
+    unsafe { found(path, answer) }
 }
 
 pub(crate) fn fsync(fd: c_int) -> Answer {

@@ -1,0 +1,201 @@
+//! A disk without room: what could not be kept is refused, everything else goes on, and it ends by itself.
+
+use mqtt_tests::{
+    Broker, Level, Packet, Signal, Wire, connect, ping, publish, subscribe, wait_until,
+};
+
+use crate::dark::{Disk, WATCHED, ended_broker, give_room};
+
+const MIB: u64 = 1024 * 1024;
+const SMALL: u64 = 140 * MIB;
+/// As little as some devices have.
+const TINY: u64 = 24 * MIB;
+const LARGE: u64 = 400 * MIB;
+/// Messages that fill the small one for sure.
+const MANY: u16 = 1000;
+const PAYLOAD: usize = 400_000;
+const QUOTA_EXCEEDED: u8 = 0x97;
+
+fn config() -> String {
+    format!(
+        "listener {{port}} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n\
+         max_queued_messages 0\nmax_queued_bytes 0\nsys_interval 0\n\
+         persistence true\npersistence_location {{folder}}/{WATCHED}/store\n"
+    )
+}
+
+/// CONNECT of 3.1.1 with a session that stays.
+fn connect_durable(name: &str) -> Vec<u8> {
+    let mut packet = connect(Level::V4, name);
+    let flags = packet.get_mut(9).expect("a CONNECT has flags");
+    *flags = 0;
+    packet
+}
+
+/// CONNECT of 5.0 with a session that stays for an hour.
+fn connect_durable_5(name: &str) -> Vec<u8> {
+    let mut body = b"\x00\x04MQTT\x05\x00\x00\x3c\x05\x11\x00\x00\x0e\x10\x00".to_vec();
+    body.push(u8::try_from(name.len()).expect("a short name"));
+    body.extend(name.bytes());
+    let mut packet = vec![0x10, u8::try_from(body.len()).expect("a short packet")];
+    packet.extend(body);
+    packet
+}
+
+/// A short PUBLISH of 5.0 with these bits in its first byte.
+fn publish_5(flags: u8, topic: &str, id: u8) -> Vec<u8> {
+    let length = u8::try_from(topic.len()).expect("a short topic");
+    let mut packet = vec![0x30 | flags, length + 6, 0, length];
+    packet.extend(topic.bytes());
+    packet.extend([0, id, 0, b'x']);
+    packet
+}
+
+/// The reason code of an answer to a PUBLISH of 5.0.
+fn reason(answer: &Packet) -> u8 {
+    answer.byte(2).unwrap_or(0)
+}
+
+fn answer(wire: &mut Wire, packet: &[u8]) -> Packet {
+    wire.send(packet);
+    wire.packet().expect("an answer")
+}
+
+/// A broker whose disk is full, and how many messages it acknowledged for a session that is away.
+fn full_broker(bytes: u64) -> (Broker, usize) {
+    let mut broker = ended_broker();
+    give_room(&broker, bytes);
+    broker.set_variables(Disk::new(0).with_room().traced().variables());
+    broker.start_again(&config());
+    let mut keeper = Wire::greeted(&broker, &connect_durable("keeper"));
+    keeper.send(&subscribe(1, "jobs/#", 1));
+    keeper.packets_until(9);
+    keeper.send(b"\xe0\x00");
+    keeper.expect_closed();
+    for (acked, number) in (1..=MANY).enumerate() {
+        let mut publisher = Wire::greeted(&broker, &connect(Level::V4, "publisher"));
+        // Without an answer it is not acknowledged.
+        publisher.send(&publish("jobs/1", &[b'x'; PAYLOAD], Some(number)));
+        match publisher.packet() {
+            Some(answer) => assert!(answer.is_type(4), "{answer:02x?}"),
+            None => return (broker, acked),
+        }
+    }
+    panic!("{MANY} messages of {PAYLOAD} bytes found room in {bytes}");
+}
+
+/// Takes and acknowledges what the session is owed, which is so many messages at least.
+fn take(broker: &Broker, at_least: usize) -> usize {
+    let mut keeper = Wire::greeted(broker, &connect_durable("keeper"));
+    let mut taken = 0;
+    while taken < at_least {
+        let packet = keeper.packet().expect("a message");
+        taken += usize::from(acknowledge(&mut keeper, &packet));
+    }
+    keeper.send(&ping());
+    for packet in keeper.packets_until(13) {
+        taken += usize::from(acknowledge(&mut keeper, &packet));
+    }
+    keeper.send(b"\xe0\x00");
+    keeper.rest();
+    taken
+}
+
+/// Answers a message of QoS 1, if it is one.
+fn acknowledge(wire: &mut Wire, packet: &Packet) -> bool {
+    let is_message = packet.is_type(3);
+    if is_message {
+        // Behind the topic and its length.
+        let [high, low] = [8, 9].map(|at| packet.byte(at).expect("a packet id"));
+        wire.send(&[0x40, 2, high, low]);
+    }
+    is_message
+}
+
+#[test]
+fn a_full_disk_refuses_what_it_cannot_keep_and_serves_everything_else() {
+    let (broker, _) = full_broker(SMALL);
+    let mut listener = Wire::greeted(&broker, &connect(Level::V4, "listener"));
+    listener.send(&subscribe(1, "news", 1));
+    listener.packets_until(9);
+    let mut five = Wire::greeted(&broker, &connect(Level::V5, "five"));
+    // QoS 0, and QoS 1 that nobody keeps.
+    five.send(b"\x30\x08\x00\x04news\x00x");
+    let news = listener.packet().expect("the message");
+    assert!(news.is_type(3), "{news:02x?}");
+    assert_eq!(reason(&answer(&mut five, &publish_5(2, "news", 1))), 0);
+    // QoS 1 and 2 that a session wants, and what is to be retained.
+    for (flags, topic) in [(2, "jobs/1"), (4, "jobs/1"), (3, "news"), (5, "news")] {
+        let answer = answer(&mut five, &publish_5(flags, topic, 2));
+        assert_eq!(
+            reason(&answer),
+            QUOTA_EXCEEDED,
+            "{flags} {topic}: {answer:02x?}"
+        );
+    }
+    for (topic, flags) in [("jobs/1", 2), ("jobs/1", 4), ("news", 3)] {
+        let mut four = Wire::greeted(&broker, &connect(Level::V4, "four"));
+        let mut packet = publish(topic, b"x", Some(1));
+        let first = packet.first_mut().expect("a first byte");
+        *first = 0x30 | flags;
+        four.send(&packet);
+        four.expect_closed();
+    }
+    // New sessions that are to stay.
+    let mut wire = Wire::open(&broker);
+    let connack = answer(&mut wire, &connect_durable("new"));
+    assert_eq!(connack.byte(1), Some(3), "{connack:02x?}");
+    let mut wire = Wire::open(&broker);
+    let connack = answer(&mut wire, &connect_durable_5("new"));
+    assert_eq!(connack.byte(1), Some(QUOTA_EXCEEDED), "{connack:02x?}");
+    assert_eq!(broker.terminate(), Some(0));
+}
+
+#[test]
+fn what_waits_goes_on_its_way_while_the_disk_is_full() {
+    everything_is_taken_once(SMALL);
+}
+
+#[test]
+fn what_waits_goes_on_its_way_while_a_tiny_disk_is_full() {
+    everything_is_taken_once(TINY);
+}
+
+fn everything_is_taken_once(bytes: u64) {
+    let (mut broker, acked) = full_broker(bytes);
+    let taken = take(&broker, acked);
+    assert!(taken == acked || taken == acked + 1, "{taken} of {acked}");
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.wait_for_exit(), Some(0));
+    broker.start_again(&config());
+    assert_eq!(take(&broker, 0), 0, "taken a second time");
+}
+
+#[test]
+fn a_restart_on_a_full_disk_finds_everything() {
+    let (mut broker, acked) = full_broker(SMALL);
+    broker.kill();
+    broker.start_again(&config());
+    let taken = take(&broker, acked);
+    assert!(taken == acked || taken == acked + 1, "{taken} of {acked}");
+}
+
+#[test]
+fn with_room_on_the_disk_everything_is_taken_again() {
+    let (mut broker, acked) = full_broker(SMALL);
+    give_room(&broker, LARGE);
+    let mut five = Wire::greeted(&broker, &connect(Level::V5, "five"));
+    wait_until("a message is taken", || {
+        let answer = answer(&mut five, &publish_5(2, "jobs/1", 1));
+        (reason(&answer) == 0).then_some(())
+    });
+    let _new = Wire::greeted(&broker, &connect_durable("new"));
+    broker.kill();
+    broker.set_variables(Vec::new());
+    broker.start_again(&config());
+    let taken = take(&broker, acked + 1);
+    assert!(
+        taken == acked + 1 || taken == acked + 2,
+        "{taken} of {acked} + 1"
+    );
+}
