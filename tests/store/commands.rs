@@ -117,6 +117,18 @@ fn a_file_that_is_no_export_makes_no_store() {
 }
 
 #[test]
+fn what_mosquitto_has_kept_is_imported_by_hand() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let target = folder.path().join("new.db");
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mosquitto-db/v6.db");
+    let imported = store(&["import", from], &target).succeeded();
+    assert!(imported.text().contains(": imported "), "{imported}");
+    let _ = store(&["check"], &target).succeeded();
+    let refused = store(&["import", from], &target).ended_with(1);
+    assert!(refused.stderr.contains("is in the way"), "{refused}");
+}
+
+#[test]
 fn what_changes_a_store_needs_it_for_itself() {
     let mut broker = broker();
     let file = file(&broker);

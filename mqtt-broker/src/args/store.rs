@@ -60,7 +60,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "export",
         "Write it out for import: a backup, also while a broker runs",
     ),
-    ("import", "Make a store of what export wrote"),
+    ("import", "Make a store of what export, or Mosquitto, wrote"),
     (
         "repair",
         "Save what can be read of a damaged one; the old files are kept",
@@ -73,7 +73,14 @@ fn command() -> clap::Command {
         let command = clap::Command::new(*name).about(*about);
         let command = match *name {
             "export" => command.arg(value("output", Some('o'), "FILE", "Write into this file")),
-            "import" => command.arg(word("from", "EXPORT", "What export wrote").required(true)),
+            "import" => command.arg(
+                word(
+                    "from",
+                    "EXPORT",
+                    "What export wrote, a mosquitto.db or a mosquitto.sqlite3",
+                )
+                .required(true),
+            ),
             _ => command,
         };
         command

@@ -10,9 +10,9 @@ use mqtt_session::time::UnixTime;
 
 use super::opening::{Mosquitto, lock, prepare_folder, reason, refuse_others};
 use crate::observe::describe;
-use crate::store::Sync;
 use crate::store::recovery::{Look, MakeError, Start, look};
 use crate::store::tools::{self, Form, ImportError, Reading, ReadingError};
+use crate::store::{Sync, mosquitto};
 
 /// What the commands are done with.
 #[derive(Clone, Debug)]
@@ -37,6 +37,18 @@ pub struct StoreCommandError {
 const FAILED: u8 = 1;
 /// Exit code of `check` for what cannot be read.
 const UNREADABLE: u8 = 2;
+
+/// What a database of SQLite begins with.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+
+/// What can be imported.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    /// Lines of an export.
+    Lines,
+    /// A `mosquitto.db`, or the database of Mosquitto's plugin.
+    Mosquitto,
+}
 
 type Done = Result<u8, StoreCommandError>;
 
@@ -186,10 +198,10 @@ impl StoreTool {
         Ok(0)
     }
 
-    /// Makes a store of the lines of an export.
+    /// Makes a store of the lines of an export, or of a store of Mosquitto.
     ///
     /// # Errors
-    /// The lines cannot be read, the store is in use, or not empty.
+    /// These cannot be read, the store is in use, or not empty.
     pub fn import(&self, from: &Path, out: &mut impl Write) -> Done {
         let about = |reason: String| StoreCommandError {
             file: from.to_owned(),
@@ -199,18 +211,35 @@ impl StoreTool {
         let opened = File::open(from).map(|file| BufReader::with_capacity(1 << 16, file));
         let mut source = opened.map_err(|error| about(describe(&error)))?;
         let begin = source.fill_buf().map_err(|error| about(describe(&error)))?;
-        if begin.first() != Some(&b'{') {
-            let text = "it is not an export of mqtt-broker (\"mqtt-broker store export\")";
-            return Err(about(text.to_owned()));
-        }
+        let format = match begin {
+            [b'{', ..] => Format::Lines,
+            begin if begin.starts_with(mosquitto::MAGIC) => Format::Mosquitto,
+            begin if begin.starts_with(SQLITE) => Format::Mosquitto,
+            _ => {
+                let text = "it is neither an export (\"mqtt-broker store export\") nor a store of Mosquitto";
+                return Err(about(text.to_owned()));
+            }
+        };
         prepare_folder(&self.file).map_err(|reason| self.failed(&reason))?;
         let _lock = self.lock()?;
-        let lines = tools::import(source, &self.file).map_err(|error| match error {
-            ImportError::Make(MakeError::Io(error)) => self.failed(&describe(&error)),
-            error @ (ImportError::Make(_) | ImportError::Occupied(_)) => self.failed(&error),
-            error => about(error.to_string()),
-        })?;
-        let said_so = writeln!(out, "{}: {lines} entries imported.", self.file.display());
+        let imported = match format {
+            Format::Lines => {
+                let lines = tools::import(source, &self.file).map_err(|error| match error {
+                    ImportError::Make(MakeError::Io(error)) => self.failed(&describe(&error)),
+                    error @ (ImportError::Make(_) | ImportError::Occupied(_)) => {
+                        self.failed(&error)
+                    }
+                    error => about(error.to_string()),
+                })?;
+                format!("{lines} entries imported")
+            }
+            Format::Mosquitto => {
+                let counts = mosquitto::import(from, &self.file, self.now);
+                let counts = counts.map_err(|error| about(error.to_string()))?;
+                format!("imported {counts}")
+            }
+        };
+        let said_so = writeln!(out, "{}: {imported}.", self.file.display());
         said(said_so).map_err(|error| self.failed(&describe(&error)))?;
         Ok(0)
     }
