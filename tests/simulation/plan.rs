@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mqtt_broker::auth::{Authenticator, PasswordFile};
-use mqtt_broker::engine::limits::{ListenerSettings, Settings};
+use mqtt_broker::engine::limits::{ListenerSettings, PageSize, Settings};
 use mqtt_codec::{Property, QoS, Version};
 use mqtt_passwd::{PasswordHash, Scheme};
 use mqtt_session::client::{self, Acknowledge, Will};
@@ -176,8 +176,23 @@ impl Plan {
             max_inflight_messages: self.max_inflight,
             max_queued_messages: self.max_queued,
             max_queued_messages_connected: self.max_queued,
-            page_messages: self.page.0,
-            page_bytes: self.page.1,
+            page: PageSize {
+                messages: self.page.0,
+                bytes: self.page.1,
+            },
+            page_connected: PageSize {
+                messages: self.page.0 * 4,
+                bytes: self.page.1 * 20,
+            },
+            page_read: PageSize {
+                messages: self.page.0 * 2,
+                bytes: self.page.1 * 5,
+            },
+            page_memory: if self.clients.is_multiple_of(2) {
+                5_000
+            } else {
+                0
+            },
             queue_qos0_messages: self.queue_qos0,
             upgrade_outgoing_qos: self.upgrade_qos,
             allow_duplicate_messages: self.duplicates,

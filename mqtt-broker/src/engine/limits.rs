@@ -28,11 +28,15 @@ pub struct Settings {
     pub max_queued_messages_connected: Option<u32>,
     /// Payload bytes waiting for one client.
     pub max_queued_bytes: Option<u64>,
-    /// Messages of a durable session that wait in memory, while more wait in the store: from 1 on. A
-    /// page that is read has as many.
-    pub page_messages: u32,
-    /// Their payload bytes; one message may exceed it.
-    pub page_bytes: u64,
+    /// What of a durable session's waiting messages is in memory while more wait in the store.
+    pub page: PageSize,
+    /// What may wait in memory while the client is connected and the store has nothing, as long as
+    /// there is room: to write a message and to read it again costs several times as much.
+    pub page_connected: PageSize,
+    /// What is read from the store at a time, as long as there is room; else as much as `page`.
+    pub page_read: PageSize,
+    /// Bytes of messages on one shard from which on there is no such room.
+    pub page_memory: u64,
     /// Largest packet taken, fixed header included.
     pub max_packet_size: NonZeroU32,
     /// Largest payload taken.
@@ -79,6 +83,15 @@ impl Settings {
     }
 }
 
+/// A part of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSize {
+    /// Messages: from 1 on.
+    pub messages: u32,
+    /// Their payload bytes; one message may exceed it.
+    pub bytes: u64,
+}
+
 /// The rules of one listener.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
@@ -116,8 +129,19 @@ impl Default for Settings {
             max_queued_messages: Some(1000),
             max_queued_messages_connected: Some(65_536),
             max_queued_bytes: None,
-            page_messages: 100,
-            page_bytes: 64 * 1024,
+            page: PageSize {
+                messages: 100,
+                bytes: 64 * 1024,
+            },
+            page_connected: PageSize {
+                messages: 2000,
+                bytes: 1024 * 1024,
+            },
+            page_read: PageSize {
+                messages: 500,
+                bytes: 256 * 1024,
+            },
+            page_memory: 32 * 1024 * 1024,
             max_packet_size: const { NonZeroU32::new(2_000_000).expect("is not zero") },
             message_size_limit: None,
             max_keepalive: None,

@@ -78,6 +78,15 @@ impl Cold {
         self.cursor = Some(number);
     }
 
+    /// Messages that were in memory are in the store alone: those behind the first number, up to the
+    /// second.
+    pub fn take_back(&mut self, backlog: Backlog, cursor: MessageNo, newest: MessageNo) {
+        debug_assert!(!self.reading, "a page would come behind them");
+        self.known = self.known.and(backlog);
+        self.cursor = Some(cursor);
+        self.newest = self.newest.max(Some(newest));
+    }
+
     /// Whether there is something to read and nobody reads.
     #[must_use]
     pub fn is_readable(&self) -> bool {

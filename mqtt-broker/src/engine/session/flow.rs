@@ -10,9 +10,9 @@ use mqtt_session::outbound::Outbound;
 
 use super::cold::Cold;
 use crate::engine::envelope::Message;
-use crate::engine::limits::Settings;
+use crate::engine::limits::{PageSize, Settings};
 use crate::engine::routing::local::Extra;
-use crate::engine::store_op::MessageNo;
+use crate::engine::store_op::{Backlog, MessageNo};
 
 /// Payload bytes up to which a connected client may be behind by more than `max_queued_messages`.
 const CATCHING_UP_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -127,20 +127,58 @@ impl Flow {
 
     /// Whether the next paged message waits in the store alone: others do, or memory has its page.
     #[must_use]
-    pub fn has_page(&self, settings: &Settings) -> bool {
+    pub fn has_page(&self, page: PageSize) -> bool {
         let (messages, bytes) = self.paged;
-        !self.cold.is_empty()
-            || messages >= u64::from(settings.page_messages)
-            || bytes >= settings.page_bytes
+        !self.cold.is_empty() || messages >= u64::from(page.messages) || bytes >= page.bytes
     }
 
-    /// Whether the next page is to be read: half of what was in memory is used.
+    /// Whether the next page is to be read: half of one is in memory, or less.
     #[must_use]
-    pub fn wants_page(&self, settings: &Settings) -> bool {
+    pub fn wants_page(&self, page: PageSize) -> bool {
         let (messages, bytes) = self.paged;
         self.cold.is_readable()
-            && messages <= u64::from(settings.page_messages / 2)
-            && bytes <= settings.page_bytes / 2
+            && messages <= u64::from(page.messages / 2)
+            && bytes <= page.bytes / 2
+    }
+
+    /// The client is gone: what waits in memory beyond a page waits in the store alone from now on. How
+    /// much that is.
+    pub fn cool_down(&mut self, page: PageSize) -> Backlog {
+        let mut left = Backlog::default();
+        let unkept =
+            |delivery: &Delivery| delivery.qos == QoS::AtMostOnce && delivery.number.is_none();
+        // While a page is read there is little in memory, and the page comes behind that. QoS 0 that is
+        // not kept must not overtake QoS 0 that is.
+        if self.cold.is_reading() || !self.has_page(page) || self.queue.iter().any(unkept) {
+            return left;
+        }
+        let mut kept = Backlog::default();
+        let mut last = None;
+        let mut cooled = Vec::new();
+        for delivery in std::mem::take(&mut self.queue) {
+            let number = delivery.number.filter(|_| delivery.is_paged());
+            let Some(number) = number else {
+                self.queue.push_back(delivery);
+                continue;
+            };
+            let payload_bytes = delivery.message.payload_len();
+            let full = kept.messages >= u64::from(page.messages) || kept.bytes >= page.bytes;
+            if full {
+                left.add(payload_bytes, delivery.qos);
+                cooled.push(number);
+            } else {
+                kept.add(payload_bytes, delivery.qos);
+                last = Some(number);
+                self.queue.push_back(delivery);
+            }
+        }
+        self.paged = (kept.messages, kept.bytes);
+        self.queued_bytes -= left.bytes;
+        self.queued_qos_0 -= usize::try_from(left.qos_0).unwrap_or(usize::MAX);
+        if let (Some(last), Some(newest)) = (last, cooled.last()) {
+            self.cold.take_back(left, last, *newest);
+        }
+        left
     }
 
     /// A message that was just routed waits in memory.

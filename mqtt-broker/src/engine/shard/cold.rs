@@ -8,6 +8,7 @@ use super::{Shard, key};
 use crate::engine::envelope::Message;
 use crate::engine::event::Event;
 use crate::engine::ids::{SessionAddress, SessionId};
+use crate::engine::limits::PageSize;
 use crate::engine::session::flow::Delivery;
 use crate::engine::sink::Sink;
 use crate::engine::store_op::{
@@ -17,6 +18,11 @@ use crate::engine::store_op::{
 impl Shard {
     /// Has the store read the next page of a session's queue, if its client comes to it soon.
     pub(super) fn ask_for_page<S: Sink>(&mut self, session: SessionId, sink: &mut S) {
+        let page = if self.has_room_for_pages() {
+            self.settings.page_read
+        } else {
+            self.settings.page
+        };
         let Some(state) = self.sessions.get_mut(key(session)) else {
             return;
         };
@@ -24,7 +30,7 @@ impl Shard {
         else {
             return;
         };
-        if !flow.wants_page(&self.settings) {
+        if !flow.wants_page(page) {
             return;
         }
         let (after, upto) = flow.cold.begin_read();
@@ -36,8 +42,8 @@ impl Shard {
             session: number,
             after,
             upto,
-            messages: self.settings.page_messages,
-            bytes: self.settings.page_bytes,
+            messages: page.messages,
+            bytes: page.bytes,
         };
         sink.persist(StoreOp::Read(read), Urgency::Awaited);
     }
@@ -83,17 +89,49 @@ impl Shard {
             });
             self.tally.publishes_dropped += lost;
         }
-        self.count_gone(settled.and(missing));
+        self.cold_bytes = self.cold_bytes.saturating_sub(taken.and(missing).bytes);
+        let settled = settled.and(missing);
+        self.count_settled(settled.messages, to_usize(settled.bytes));
         for number in over {
             self.let_go(session, Some(number), sink);
+        }
+        if self.connection_of(session).is_none() {
+            self.cool_down(session);
         }
         self.pump(now, session, sink);
     }
 
     /// Messages that are in the store alone are over.
     pub(super) fn count_gone(&mut self, backlog: Backlog) {
-        let bytes = usize::try_from(backlog.bytes).unwrap_or(usize::MAX);
-        self.count_settled(backlog.messages, bytes);
+        self.cold_bytes = self.cold_bytes.saturating_sub(backlog.bytes);
+        self.count_settled(backlog.messages, to_usize(backlog.bytes));
+    }
+
+    /// How much of the queue of a client that is connected may wait in memory while the store has none
+    /// of it.
+    pub(super) fn page_connected(&self) -> PageSize {
+        if self.has_room_for_pages() {
+            self.settings.page_connected
+        } else {
+            self.settings.page
+        }
+    }
+
+    /// Whether there is so little in memory that it may be more than a page of each queue.
+    fn has_room_for_pages(&self) -> bool {
+        let stored = self.tally.messages_stored_bytes;
+        stored.saturating_sub(self.cold_bytes) < self.settings.page_memory
+    }
+
+    /// The client of a session is gone: little of its queue stays in memory.
+    pub(super) fn cool_down(&mut self, session: SessionId) {
+        let page = self.settings.page;
+        let Some(state) = self.sessions.get_mut(key(session)) else {
+            return;
+        };
+        if let (Some(_), Some(flow)) = (state.durable, &mut state.flow) {
+            self.cold_bytes += flow.cool_down(page).bytes;
+        }
     }
 
     /// Whether a session has to stay in the store because part of its queue is only there.
@@ -102,6 +140,10 @@ impl Shard {
         let flow = state.and_then(|state| state.flow.as_ref());
         flow.is_some_and(|flow| !flow.cold.is_empty())
     }
+}
+
+pub(super) fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A delivery as it was kept, if it is not over: of QoS 0 that may have been sent.

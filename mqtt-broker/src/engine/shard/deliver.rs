@@ -272,6 +272,7 @@ impl Shard {
         frames: &mut Frames,
         sink: &mut S,
     ) -> Outcome {
+        let connected = self.page_connected();
         let Some(state) = self.sessions.at_mut(session) else {
             return Outcome::Dropped;
         };
@@ -304,7 +305,8 @@ impl Shard {
             number,
             dup: false,
         };
-        let cold = number.filter(|_| delivery.is_paged() && flow.has_page(&self.settings));
+        let page = if away { self.settings.page } else { connected };
+        let cold = number.filter(|_| delivery.is_paged() && flow.has_page(page));
         if let (Some(session), Some(number)) = (kept, number) {
             let receipt = Receipt {
                 away: away || cold.is_some(),
@@ -313,7 +315,10 @@ impl Shard {
             frames.keeping.add(number, receipt);
         }
         match cold {
-            Some(number) => flow.cold.add(number, view.payload.len(), qos),
+            Some(number) => {
+                flow.cold.add(number, view.payload.len(), qos);
+                self.cold_bytes += view.payload.len() as u64;
+            }
             None => flow.append(delivery),
         }
         // What is full now is filled again when it has room; see `pump`.

@@ -128,6 +128,7 @@ impl Shard {
         if cause == Cause::NoLongerAuthorised {
             state.will = None;
         }
+        self.cool_down(session);
         self.part(now, session, cause, sink);
     }
 

@@ -92,6 +92,8 @@ pub struct Shard {
     random: StdRng,
     next_sweep: Option<Instant>,
     promises: Promises,
+    /// Payload bytes of messages that are in the store alone.
+    cold_bytes: u64,
     /// The store takes nothing more.
     store_is_full: bool,
     // Buffers that are used again in each turn.
@@ -127,6 +129,7 @@ impl Shard {
             random: StdRng::from_seed(seed),
             next_sweep: None,
             promises: Promises::default(),
+            cold_bytes: 0,
             store_is_full: false,
             frames: Frames::default(),
             scratch: Vec::new(),

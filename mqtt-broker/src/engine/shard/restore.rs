@@ -9,7 +9,7 @@ use mqtt_session::inbound::Inbound;
 use mqtt_session::outbound::Reopened;
 use mqtt_session::time::{Instant, Now, UnixTime};
 
-use super::cold::{as_kept, has_waited};
+use super::cold::{as_kept, has_waited, to_usize};
 use super::{Shard, key};
 use crate::engine::ids::SessionId;
 use crate::engine::letter::GroupSubscription;
@@ -113,6 +113,7 @@ impl Shard {
         let mut flow = Flow::new(self.settings.max_inflight_messages);
         let away_since = cold.away_since();
         let mut stored = cold.backlog();
+        let cold_bytes = stored.bytes;
         flow.cold = cold;
         let mut over = Vec::new();
         for saved in deliveries {
@@ -143,8 +144,8 @@ impl Shard {
             }
         }
         state.flow = Some(Box::new(flow));
-        let bytes = usize::try_from(stored.bytes).unwrap_or(usize::MAX);
-        self.count_stored(stored.messages, bytes);
+        self.cold_bytes += cold_bytes;
+        self.count_stored(stored.messages, to_usize(stored.bytes));
         for number in over {
             self.let_go(session, Some(number), sink);
         }

@@ -9,7 +9,7 @@ use super::SHARDS;
 use super::world::{Client, How, World, settings};
 use crate::engine::commons::counters::Tally;
 use crate::engine::envelope::{MessageHead, tests::message};
-use crate::engine::limits::Settings;
+use crate::engine::limits::{PageSize, Settings};
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
     MessageNo, ReadOp, Receipt, SavedDelivery, SavedSession, SessionNo, SessionOp, StoreOp,
@@ -19,7 +19,11 @@ use crate::engine::store_op::{
 fn paged() -> Settings {
     Settings {
         durable: true,
-        page_messages: 4,
+        page: PageSize {
+            messages: 4,
+            bytes: 1000,
+        },
+        page_memory: 0,
         queue_qos0_messages: true,
         ..settings()
     }
@@ -228,6 +232,52 @@ fn a_page_that_is_late_finds_the_session_wherever_it_is_by_then() {
             _ => texts(1..12),
         };
         assert_eq!((got, stored(&world)), (expected, (0, 0)));
+    }
+}
+
+/// While there is room a client that is connected may be far behind in memory; if it goes, it is not.
+#[test]
+fn what_waits_in_memory_for_a_client_that_goes_waits_in_the_store_from_then_on() {
+    for qos in [1, 2] {
+        let mut world = World::with(
+            1,
+            Settings {
+                page_memory: 1000,
+                page_connected: PageSize {
+                    messages: 9,
+                    bytes: 1000,
+                },
+                page_read: PageSize {
+                    messages: 8,
+                    bytes: 1000,
+                },
+                ..paged()
+            },
+        );
+        let taker = world.join("taker", &slow());
+        world.subscribe(taker, "t/#", qos);
+        let giver = world.join("giver", &How::default());
+        publish_all(&mut world, giver, 0..8);
+        assert_eq!(reads(&mut world), []);
+        let lines = world.lines(taker);
+        assert_eq!(lines, ["PUBLISH t/1 q1 m1 0"]);
+        world.cut(taker);
+        assert_eq!(stored(&world), (8, 8));
+        publish_all(&mut world, giver, 8..10);
+        let (taker, lines) = world.connect_all("taker", &slow());
+        assert_eq!(lines[1..], ["PUBLISH t/1 q1 dup m1 0"]);
+        let mut all = texts(0..10);
+        assert_eq!(drain(&mut world, taker, lines), all);
+        assert_eq!(reads(&mut world).len(), 1, "six are one page");
+        // The same with more than there is room for.
+        publish_all(&mut world, giver, 0..30);
+        let lines = world.lines(taker);
+        world.cut(taker);
+        drop(lines);
+        let (taker, lines) = world.connect_all("taker", &slow());
+        all = texts(0..30);
+        assert_eq!(drain(&mut world, taker, lines), all);
+        assert_eq!(stored(&world), (0, 0));
     }
 }
 
