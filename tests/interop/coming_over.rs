@@ -1,15 +1,12 @@
 //! From Debian's `mosquitto` to our broker with all that it kept, and back.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use mqtt_broker::store::database::Database;
+use mqtt_broker::store::mosquitto;
 use mqtt_broker::store::mosquitto::snapshot::{
     Client, ClientMessage, NEVER, Progress, Snapshot, StoredMessage,
 };
-use mqtt_broker::store::{Sync, mosquitto};
 use mqtt_codec::QoS;
-use mqtt_session::time::UnixTime;
 use mqtt_tests::{
     Broker, DebianTool, Level, Packet, Setup, Signal, Tool, Wire, connect, peer_program, publish,
     subscribe, wait_until,
@@ -237,13 +234,17 @@ fn all_that_our_broker_kept_arrives_from_theirs() {
     let ours = Setup::new().listening(&lines(store.path())).start();
     fill(&ours);
     stop(ours);
-    let mut database = Database::open(&store.path().join("mosquitto.db"), Sync::Full);
-    let database = database.as_mut().expect("our store");
     let place = tempfile::tempdir().expect("a folder");
-    let mut file = File::create(place.path().join("mosquitto.db")).expect("a file");
-    let now = UnixTime::from_millis(0);
-    let counts = mosquitto::export(database, now, &mut file).expect("an export");
-    assert_eq!((counts.sessions, counts.subscriptions), (5, 4));
+    let exported = Tool::broker().args(["store", "export", "--mosquitto", "-o"]);
+    let exported = exported.arg(place.path().join("mosquitto.db"));
+    let exported = exported
+        .arg(store.path().join("mosquitto.db"))
+        .run()
+        .succeeded();
+    assert!(
+        exported.text().contains("5 sessions, 4 subscriptions"),
+        "{exported}"
+    );
     let theirs = their_broker(&program, place.path());
     check(&theirs);
     // Theirs never writes a shared subscription, but it reads one.
@@ -272,6 +273,33 @@ fn a_file_that_is_cut_short_ends_the_start_with_a_line_and_stays_as_it_is() {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(std::fs::read(&file).expect("the file"), bytes);
+}
+
+#[test]
+fn a_store_of_mosquitto_is_imported_by_hand_into_a_new_one() {
+    let fixture = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/data/mosquitto-db/debian-2.0.11.db"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("store/mosquitto.db");
+    let import = || {
+        Tool::broker()
+            .args(["store", "import", fixture])
+            .arg(&target)
+            .run()
+    };
+    let said = import().succeeded().text();
+    assert!(
+        said.contains("5 sessions, 3 subscriptions, 10 messages"),
+        "{said}"
+    );
+    let again = import().ended_with(1).to_string();
+    assert!(again.contains("is in the way"), "{again}");
+    let broker = Setup::new()
+        .listening(&lines(&folder.path().join("store")))
+        .start();
+    check(&broker);
 }
 
 /// A file of Mosquitto with so many messages for one client.

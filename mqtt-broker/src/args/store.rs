@@ -28,7 +28,9 @@ pub enum StoreAction {
     Dump,
     /// Write it out for [`Self::Import`], into this file if there is one.
     Export(Option<PathBuf>),
-    /// Make one of what was written out.
+    /// Write it into this file as a `mosquitto.db`.
+    ExportMosquitto(PathBuf),
+    /// Make one of what was written out, here or by Mosquitto.
     Import(PathBuf),
     /// Save what can be read of it.
     Repair,
@@ -72,7 +74,13 @@ fn command() -> clap::Command {
     let commands = COMMANDS.iter().map(|(name, about)| {
         let command = clap::Command::new(*name).about(*about);
         let command = match *name {
-            "export" => command.arg(value("output", Some('o'), "FILE", "Write into this file")),
+            "export" => {
+                let mosquitto = Arg::new("mosquitto").long("mosquitto");
+                let mosquitto = mosquitto.action(ArgAction::SetTrue).requires("output");
+                command
+                    .arg(value("output", Some('o'), "FILE", "Write into this file"))
+                    .arg(mosquitto.help("As a mosquitto.db, for the way back"))
+            }
             "import" => command.arg(
                 word(
                     "from",
@@ -100,7 +108,8 @@ fn command() -> clap::Command {
     clap::Command::new("mqtt-broker store")
         .about("Looks at what a broker keeps, saves it and brings it back")
         .after_help(
-            "check, stats, dump and export also work while a broker runs; the others need it stopped.\n\
+            "check, stats, dump and export (without --mosquitto) also work while a broker runs; the others\n\
+             need it stopped.\n\
              Exit codes: 0 done, 1 failed (check: damaged), 2 check: unreadable, 3 wrong arguments or\n\
              configuration.",
         )
@@ -140,7 +149,10 @@ pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Command, Ar
         "check" => StoreAction::Check,
         "stats" => StoreAction::Stats,
         "dump" => StoreAction::Dump,
-        "export" => StoreAction::Export(path(matches, "output")),
+        "export" => match path(matches, "output") {
+            Some(output) if matches.get_flag("mosquitto") => StoreAction::ExportMosquitto(output),
+            output => StoreAction::Export(output),
+        },
         "import" => StoreAction::Import(path(matches, "from").unwrap_or_default()),
         "repair" => StoreAction::Repair,
         _ => StoreAction::Compact,
@@ -185,6 +197,11 @@ mod tests {
                 StoreAction::Export(Some("b".into())),
                 file(),
             ),
+            (
+                "export --mosquitto -o b a.db",
+                StoreAction::ExportMosquitto("b".into()),
+                file(),
+            ),
             ("import b a.db", StoreAction::Import("b".into()), file()),
             (
                 "compact -c x.conf",
@@ -208,6 +225,7 @@ mod tests {
             "check -c x a",
             "import",
             "dump -o",
+            "export --mosquitto a.db",
         ] {
             let error = parsed(line).unwrap_err();
             assert!(

@@ -10,6 +10,7 @@ use mqtt_session::time::UnixTime;
 
 use super::opening::{Mosquitto, lock, prepare_folder, reason, refuse_others};
 use crate::observe::describe;
+use crate::store::database::Database;
 use crate::store::recovery::{Look, MakeError, Start, look};
 use crate::store::tools::{self, Form, ImportError, Reading, ReadingError};
 use crate::store::{Sync, mosquitto};
@@ -163,24 +164,26 @@ impl StoreTool {
         let Some(to) = to else {
             return self.write_lines(Form::Portable, out);
         };
-        let about = |error: io::Error| StoreCommandError {
-            file: to.to_owned(),
-            reason: describe(&error),
-            exit_code: FAILED,
-        };
-        let part = crate::store::recovery::beside(to, ".part");
-        let made = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&part);
-        let mut file = made.map_err(about)?;
-        let code = self.write_lines(Form::Portable, &mut BufWriter::new(&mut file))?;
-        file.sync_all()
-            .and_then(|()| std::fs::rename(&part, to))
-            .map_err(about)?;
-        Ok(code)
+        whole_file(to, |file| self.write_lines(Form::Portable, file))
+    }
+
+    /// Writes everything that Mosquitto can keep as a `mosquitto.db`, which appears when it is whole.
+    ///
+    /// # Errors
+    /// The store is in use or cannot be read, or the file not be written.
+    pub fn export_mosquitto(&self, to: &Path, out: &mut impl Write) -> Done {
+        let (_lock, sync) = self.lock_existing()?;
+        let prepared = self.start(sync).prepare();
+        prepared.map_err(|error| self.failed(&reason(&error)))?;
+        let opened = Database::open(&self.file, Sync::Full);
+        let mut database = opened.map_err(|error| self.failed(&error))?;
+        let counts = whole_file(to, |file| {
+            let exported = mosquitto::export(&mut database, self.now, file);
+            exported.map_err(|error| self.failed(&error))
+        })?;
+        let said_so = writeln!(out, "{}: {counts}.", to.display());
+        said(said_so).map_err(|error| self.failed(&describe(&error)))?;
+        Ok(0)
     }
 
     fn write_lines(&self, form: Form, out: &mut impl Write) -> Done {
@@ -325,6 +328,34 @@ impl StoreTool {
             ..self.failed(error)
         }
     }
+}
+
+/// Writes a file that appears under its name when it is whole.
+fn whole_file<T>(
+    to: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<T, StoreCommandError>,
+) -> Result<T, StoreCommandError> {
+    let about = |error: io::Error| StoreCommandError {
+        file: to.to_owned(),
+        reason: describe(&error),
+        exit_code: FAILED,
+    };
+    let part = crate::store::recovery::beside(to, ".part");
+    let made = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part);
+    let mut file = made.map_err(about)?;
+    let mut buffered = BufWriter::new(&mut file);
+    let written = write(&mut buffered)?;
+    buffered.flush().map_err(about)?;
+    drop(buffered);
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&part, to))
+        .map_err(about)?;
+    Ok(written)
 }
 
 /// A reader that has gone away has seen enough.

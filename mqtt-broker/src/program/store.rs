@@ -32,6 +32,7 @@ pub(super) fn run(args: StoreArgs) -> ExitCode {
         StoreAction::Stats => tool.stats(out),
         StoreAction::Dump => tool.dump(out),
         StoreAction::Export(to) => tool.export(to.as_deref(), out),
+        StoreAction::ExportMosquitto(to) => tool.export_mosquitto(&to, out),
         StoreAction::Import(from) => tool.import(&from, out),
         StoreAction::Repair => tool.repair(out),
         StoreAction::Compact => tool.compact(out),
