@@ -137,6 +137,9 @@ fn round(storm: &mut Storm, rng: &mut Rng, count: &mut Count, when: &str) {
         count.in_starts += 1;
         return;
     }
+    // A disk that keeps its promises never looks like one that lost what was synced.
+    let said = storm.broker.log();
+    assert!(!said.contains("is damaged"), "{when}:\n{said}");
     storm.world.set_up(true);
     let until_order = Deadline::after(rng.millis(10, 400));
     let mut order = order.or_else(|| name.ends_with(DATABASE).then_some(Signal::SIGUSR1));

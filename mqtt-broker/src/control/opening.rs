@@ -215,7 +215,10 @@ pub(super) fn lock(file: &Path, sync: Option<Sync>) -> Result<(File, Option<Sync
     let written = lock
         .set_len(0)
         .and_then(|()| lock.rewind())
-        .and_then(|()| lock.write_all(note.as_bytes()));
+        .and_then(|()| lock.write_all(note.as_bytes()))
+        // How hard commits were has to be known after the loss of power that it matters for.
+        .and_then(|()| lock.sync_all())
+        .and_then(|()| recovery::sync_folder_of(&path));
     written.map_err(|error| failed("written", &error))?;
     Ok((lock, before))
 }
