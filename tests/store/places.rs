@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mqtt_tests::{Outcome, Tool};
+use mqtt_tests::{Outcome, Signal, Tool};
 use tempfile::TempDir;
 
-use crate::kept::{broker, file, is_untouched, listing, store};
+use crate::kept::{KEEPING, broker, file, is_untouched, listing, store, take};
 
 /// A broker whose store would be in this folder.
 fn start_in(folder: &Path) -> Outcome {
@@ -132,4 +132,22 @@ fn a_file_system_that_is_read_only_is_named_and_read_all_the_same() {
         is_untouched(folder.path(), &before),
         "something was written"
     );
+}
+
+/// Stores that earlier versions have made stay readable. Of each format that was ever released one is
+/// kept: a session `keeper` that waits for three messages on `kept/#`, the first of them retained.
+#[test]
+fn a_store_of_every_format_opens() {
+    for name in ["format-1.db"] {
+        let mut broker = broker();
+        broker.signal(Signal::SIGTERM);
+        assert_eq!(broker.wait_for_exit(), Some(0));
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("data/store")
+            .join(name);
+        fs::copy(kept, file(&broker)).expect("a fixture");
+        let _ = store(&["check"], &file(&broker)).succeeded();
+        broker.start_again(KEEPING);
+        assert_eq!(take(&broker, "4"), "one\ntwo\nthree\none\n", "{name}");
+    }
 }
