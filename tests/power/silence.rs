@@ -1,6 +1,7 @@
 //! Where nothing durable is involved, the store is not touched: not a byte, not a sync.
 
 use std::fs;
+use std::time::SystemTime;
 
 use mqtt_tests::{Broker, Level, Packet, Wire, connect, publish, subscribe};
 
@@ -15,15 +16,17 @@ fn config() -> String {
     )
 }
 
-/// Names and sizes of the store's files.
-fn files(broker: &Broker) -> Vec<(String, u64)> {
+/// Names, sizes and times of the store's files.
+fn files(broker: &Broker) -> Vec<(String, u64, SystemTime)> {
     let folder = broker.path(WATCHED).join("store");
     let entries = fs::read_dir(folder).expect("the store's folder");
     let mut files: Vec<_> = entries
         .map(|entry| entry.expect("an entry"))
         .map(|entry| {
-            let length = entry.metadata().expect("a file").len();
-            (entry.file_name().to_string_lossy().into_owned(), length)
+            let found = entry.metadata().expect("a file");
+            let written = found.modified().expect("a time");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, found.len(), written)
         })
         .collect();
     files.sort();

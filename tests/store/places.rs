@@ -138,14 +138,12 @@ fn a_file_system_that_is_read_only_is_named_and_read_all_the_same() {
 /// kept: a session `keeper` that waits for three messages on `kept/#`, the first of them retained.
 #[test]
 fn a_store_of_every_format_opens() {
-    for name in ["format-1.db"] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/store");
+    for (name, content) in listing(&folder) {
         let mut broker = broker();
         broker.signal(Signal::SIGTERM);
         assert_eq!(broker.wait_for_exit(), Some(0));
-        let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("data/store")
-            .join(name);
-        fs::copy(kept, file(&broker)).expect("a fixture");
+        fs::write(file(&broker), content).expect("our store");
         let _ = store(&["check"], &file(&broker)).succeeded();
         broker.start_again(KEEPING);
         assert_eq!(take(&broker, "4"), "one\ntwo\nthree\none\n", "{name}");

@@ -168,19 +168,17 @@ impl Database {
         self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)")
     }
 
-    /// While the disk is full that is done only if there is room for all of it: a part would use up what
-    /// is left for acknowledgements.
-    fn bring_in(&self, how: &str) -> rusqlite::Result<()> {
-        if self.room.is_full() {
-            let pages = schema::integer(&self.connection, "PRAGMA page_count")?;
-            let length = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
-            let has_room = self.room.has(length.saturating_sub(self.room.length()));
-            // Closing tries it as well.
-            let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            self.connection.set_db_config(leave, !has_room)?;
-            if !has_room {
-                return Ok(());
-            }
+    /// That is done only if there is room for all of it: a part would use up what is left for
+    /// acknowledgements.
+    pub(super) fn bring_in(&self, how: &str) -> rusqlite::Result<()> {
+        let pages = schema::integer(&self.connection, "PRAGMA page_count")?;
+        let length = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
+        let has_room = self.room.has(length.saturating_sub(self.room.length()));
+        // Closing tries it as well.
+        let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        self.connection.set_db_config(leave, !has_room)?;
+        if !has_room {
+            return Ok(());
         }
         self.room
             .excuses(self.connection.query_row(how, [], |_| Ok(())))

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::posix_fallocate;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use rusqlite::ffi;
 
 /// What is held in reserve, if the disk has eight times as much.
@@ -72,10 +72,10 @@ impl Room {
         fs::metadata(&self.file).map_or(0, |found| found.len())
     }
 
-    /// Whether so many bytes are free.
+    /// Whether so many bytes are free, as far as the system says.
     pub(super) fn has(&self, bytes: u64) -> bool {
-        let disk = statvfs(&self.folder);
-        disk.is_ok_and(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()) >= bytes)
+        let free = |disk: Statvfs| disk.blocks_available().saturating_mul(disk.fragment_size());
+        statvfs(&self.folder).map_or(true, |disk| free(disk) >= bytes)
     }
 
     /// What need not be done now may fail for lack of room.

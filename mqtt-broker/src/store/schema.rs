@@ -11,9 +11,6 @@ pub(super) const FORMAT: i32 = 1;
 /// Older libraries can damage a journal when it is reset.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Pages in the journal from which on a commit moves them into the file; as [`PRAGMAS`] says.
-pub(super) const CHECKPOINT_PAGES: u32 = 4000;
-
 const TABLES: &str = "
     CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
     -- A session. e: milliseconds it outlives its connection, -1 for ever; a: away since (Unix

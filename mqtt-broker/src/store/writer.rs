@@ -198,7 +198,7 @@ impl Store {
             } = self.take(database);
             if batches.is_empty() && ending {
                 database.commit()?;
-                database.room.excuses(database.end_run())?;
+                database.end_run()?;
                 return database.checkpoint();
             }
             let mut done = 0;
@@ -219,8 +219,7 @@ impl Store {
             }
             if checkpoint {
                 database.checkpoint()?;
-                let begun = database.begin_run().map(drop);
-                database.room.excuses(begun)?;
+                database.begin_run()?;
             }
             let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
             // What waits for parts counts too.

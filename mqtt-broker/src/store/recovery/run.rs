@@ -6,29 +6,30 @@ use rusqlite::OptionalExtension as _;
 use rusqlite::config::DbConfig;
 
 use crate::store::database::Database;
-use crate::store::schema::CHECKPOINT_PAGES;
 
 /// Key of the word in `meta`.
 const KEY: &str = "clean_shutdown";
 /// Key of how often the word was written.
 const COUNT: &str = "notes_of_runs";
+/// Free bytes without which the word is not written: there are more important things then.
+const SPARE_BYTES: u64 = 1024 * 1024;
 
 impl Database {
     /// Notes that a broker runs; whether the last one ended in order, `None` if there was none. The
     /// note stands in the file itself when this returns, and the journal is not empty: so a journal
-    /// that goes missing can be told.
+    /// that goes missing can be told. A disk that is full gets by without.
     ///
     /// # Errors
-    /// Whatever the disk has.
+    /// Whatever else the disk has.
     pub fn begin_run(&mut self) -> rusqlite::Result<Option<bool>> {
         let query = "SELECT v FROM meta WHERE k = ?1";
         let was_clean: Option<i64> = self
             .connection
             .query_row(query, [KEY], |row| row.get(0))
             .optional()?;
-        self.note_run(false)?;
-        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
-        self.connection.query_row(checkpoint, [], |_| Ok(()))?;
+        if self.note_run(false)? {
+            self.bring_in("PRAGMA wal_checkpoint(PASSIVE)")?;
+        }
         Ok(was_clean.map(|clean| clean != 0))
     }
 
@@ -38,23 +39,27 @@ impl Database {
         self.connection.path().map(PathBuf::from)
     }
 
-    /// Notes that the broker ends in order.
+    /// Notes that the broker ends in order, if there is room for that.
     ///
     /// # Errors
-    /// Whatever the disk has.
+    /// Whatever else the disk has.
     pub fn end_run(&self) -> rusqlite::Result<()> {
-        self.note_run(true)
+        self.note_run(true).map(drop)
     }
 
-    /// The count makes it a change, which SQLite would not write otherwise.
-    fn note_run(&self, clean: bool) -> rusqlite::Result<()> {
+    /// The count makes it a change, which SQLite would not write otherwise. Whether there was room.
+    fn note_run(&self, clean: bool) -> rusqlite::Result<bool> {
+        if self.room.is_full() || !self.room.has(SPARE_BYTES) {
+            return Ok(false);
+        }
         // Should one of both fail, neither counts, and no transaction stays open.
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute_batch(&format!(
             "INSERT OR REPLACE INTO meta(k, v) VALUES('{KEY}', {clean});
              INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;"
         ))?;
-        transaction.commit()
+        transaction.commit()?;
+        Ok(true)
     }
 
     /// Clients that stand with one name in their session and with another in its index: one of both is
@@ -88,13 +93,10 @@ impl Database {
         Ok(true)
     }
 
-    /// Whether the journal is left as it is, at commits and when the store is closed.
+    /// Whether the journal is left as it is when the store is closed.
     pub(super) fn leave_journal(&self, leave: bool) -> rusqlite::Result<()> {
         let option = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        self.connection.set_db_config(option, leave)?;
-        let pages = if leave { 0 } else { CHECKPOINT_PAGES };
-        let pragma = format!("PRAGMA wal_autocheckpoint={pages}");
-        self.connection.query_row(&pragma, [], |_| Ok(()))
+        self.connection.set_db_config(option, leave).map(drop)
     }
 
     /// Whether the trees are sound; the first thing that is not, as SQLite's own error.
