@@ -129,6 +129,20 @@ fn what_mosquitto_has_kept_is_imported_by_hand() {
 }
 
 #[test]
+fn what_mosquitto_has_kept_is_taken_over_in_its_place() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let place = folder.path().join("mosquitto.db");
+    let from = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mosquitto-db/v6.db");
+    fs::copy(from, &place).expect("a copy");
+    let taken = store(&["migrate"], &place).succeeded();
+    assert!(taken.text().starts_with("Imported "), "{taken}");
+    let _ = store(&["check"], &place).succeeded();
+    let refused = store(&["migrate"], &place).ended_with(1);
+    let reason = "there is no store of Mosquitto to take over";
+    assert!(refused.stderr.contains(reason), "{refused}");
+}
+
+#[test]
 fn what_changes_a_store_needs_it_for_itself() {
     let mut broker = broker();
     let file = file(&broker);

@@ -32,6 +32,8 @@ pub enum StoreAction {
     ExportMosquitto(PathBuf),
     /// Make one of what was written out, here or by Mosquitto.
     Import(PathBuf),
+    /// Make one of what Mosquitto kept in its place.
+    Migrate,
     /// Save what can be read of it.
     Repair,
     /// Write it anew without free room.
@@ -63,6 +65,10 @@ const COMMANDS: &[(&str, &str)] = &[
         "Write it out for import: a backup, also while a broker runs",
     ),
     ("import", "Make a store of what export, or Mosquitto, wrote"),
+    (
+        "migrate",
+        "Take over what Mosquitto kept in its place, as the first start of a broker would",
+    ),
     (
         "repair",
         "Save what can be read of a damaged one; the old files are kept",
@@ -154,6 +160,7 @@ pub(super) fn parse(words: impl Iterator<Item = OsString>) -> Result<Command, Ar
             output => StoreAction::Export(output),
         },
         "import" => StoreAction::Import(path(matches, "from").unwrap_or_default()),
+        "migrate" => StoreAction::Migrate,
         "repair" => StoreAction::Repair,
         _ => StoreAction::Compact,
     };
@@ -203,6 +210,7 @@ mod tests {
                 file(),
             ),
             ("import b a.db", StoreAction::Import("b".into()), file()),
+            ("migrate a.db", StoreAction::Migrate, file()),
             (
                 "compact -c x.conf",
                 StoreAction::Compact,

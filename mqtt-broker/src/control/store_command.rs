@@ -247,6 +247,23 @@ impl StoreTool {
         Ok(0)
     }
 
+    /// Takes over what Mosquitto kept in the store's place, or in the file of its plugin, as the first
+    /// start of a broker would.
+    ///
+    /// # Errors
+    /// It is in use, cannot be read, or there is nothing of Mosquitto.
+    pub fn migrate(&self, plugin_file: Option<&Path>, out: &mut impl Write) -> Done {
+        prepare_folder(&self.file).map_err(|reason| self.failed(&reason))?;
+        refuse_others(&self.file, Mosquitto::TakenOver).map_err(|reason| self.failed(&reason))?;
+        let _lock = lock(&self.file, None).map_err(|reason| self.failed(&reason))?;
+        let taken = mosquitto::at_start(&self.file, plugin_file, self.now);
+        let Some(taken) = taken.map_err(|error| self.failed(&error))? else {
+            return Err(self.failed(&"there is no store of Mosquitto to take over"));
+        };
+        said(writeln!(out, "{taken}")).map_err(|error| self.failed(&describe(&error)))?;
+        Ok(0)
+    }
+
     /// Reads what can be read into a new file, and sets the old one aside.
     ///
     /// # Errors

@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use super::{complain, state_directory};
 use crate::args::{StoreAction, StoreArgs, StorePlace};
 use crate::config::{self, Config, Disk, Origin};
-use crate::control::{Plan, StoreTool};
+use crate::control::{Keep, Plan, StoreTool};
 use crate::observe::NAME;
 use crate::runtime::Clock;
 
 /// Does what the words behind `store` say.
 pub(super) fn run(args: StoreArgs) -> ExitCode {
-    let file = match args.place {
-        StorePlace::File(file) => file,
+    let (file, plugin_file) = match args.place {
+        StorePlace::File(file) => (file, None),
         StorePlace::Config(files) => match configured(files) {
-            Ok(file) => file,
+            Ok(keep) => (keep.file, keep.plugin_file),
             Err(lines) => {
                 for line in lines.lines() {
                     complain(format_args!("{NAME}: {line}"));
@@ -34,6 +34,7 @@ pub(super) fn run(args: StoreArgs) -> ExitCode {
         StoreAction::Export(to) => tool.export(to.as_deref(), out),
         StoreAction::ExportMosquitto(to) => tool.export_mosquitto(&to, out),
         StoreAction::Import(from) => tool.import(&from, out),
+        StoreAction::Migrate => tool.migrate(plugin_file.as_deref(), out),
         StoreAction::Repair => tool.repair(out),
         StoreAction::Compact => tool.compact(out),
     };
@@ -47,14 +48,14 @@ pub(super) fn run(args: StoreArgs) -> ExitCode {
 }
 
 /// The store of a configuration.
-fn configured(files: Vec<PathBuf>) -> Result<PathBuf, String> {
+fn configured(files: Vec<PathBuf>) -> Result<Keep, String> {
     let origin = Origin {
         files,
         ..Origin::default()
     };
     let loaded = Config::load(origin, &Disk).map_err(|errors| errors.to_string())?;
     match Plan::new(&loaded.config.start.keep, state_directory().as_deref()) {
-        Plan::Keep(keep) => Ok(keep.file),
+        Plan::Keep(keep) => Ok(keep),
         Plan::Off(_) => Err("nothing is kept with this configuration: name the file".to_owned()),
     }
 }
