@@ -1,4 +1,4 @@
-//! Stores of Mosquitto: its `mosquitto.db` and its SQLite store are read into a [`Snapshot`], of which
+//! Stores of Mosquitto: its `mosquitto.db` and its SQLite store are read into a snapshot, of which
 //! a store of ours is made. And the way back.
 
 mod bytes;
