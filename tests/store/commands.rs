@@ -4,7 +4,7 @@ use std::fs;
 
 use mqtt_tests::{Broker, Signal, Tool};
 
-use crate::kept::{KEEPING, broker, file, fill, is_untouched, listing, store, take};
+use crate::kept::{KEEPING, broker, file, is_untouched, listing, store, take};
 
 /// Ends the broker as a service manager does.
 fn stop(broker: &mut Broker) {
@@ -151,7 +151,7 @@ fn what_changes_a_store_needs_it_for_itself() {
         let refused = store(&[command], &file).ended_with(1);
         assert!(refused.stderr.contains(&before), "{refused}");
     }
-    stop(&mut broker);
+    broker.kill();
     let config = broker.path("broker.conf");
     let compacted = Tool::broker()
         .args(["store", "compact", "-c"])
@@ -161,8 +161,9 @@ fn what_changes_a_store_needs_it_for_itself() {
     assert!(compacted.text().contains(" bytes before, "), "{compacted}");
     let _ = store(&["check"], &file).succeeded();
     broker.start_again(KEEPING);
-    fill(&broker);
-    assert_eq!(take(&broker, "3"), "one\ntwo\nthree\n");
+    assert_eq!(take(&broker, "4"), "one\ntwo\nthree\none\n");
+    let log = broker.log();
+    assert!(!log.contains("no journal"), "nobody removed it: {log}");
 }
 
 #[test]

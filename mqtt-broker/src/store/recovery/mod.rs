@@ -25,6 +25,7 @@ pub use fresh::MakeError;
 pub(crate) use look::open_untouched;
 pub use look::{Look, look};
 pub use report::{Report, Weight};
+pub(crate) use run::forget_run;
 pub use salvage::{Salvage, Share};
 pub(crate) use settle::recount;
 pub(crate) use start::read_journal;

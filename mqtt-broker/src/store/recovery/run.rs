@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use rusqlite::OptionalExtension as _;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::store::database::Database;
 
@@ -13,6 +13,13 @@ const KEY: &str = "clean_shutdown";
 const COUNT: &str = "notes_of_runs";
 /// Free bytes without which the word is not written: there are more important things then.
 const SPARE_BYTES: u64 = 1024 * 1024;
+
+/// Forgets how the last run ended: its journal was brought into the file by somebody else, and nobody
+/// has removed it.
+pub(crate) fn forget_run(connection: &Connection) -> rusqlite::Result<()> {
+    let delete = "DELETE FROM meta WHERE k = ?1";
+    connection.execute(delete, [KEY]).map(drop)
+}
 
 impl Database {
     /// Notes that a broker runs; whether the last one ended in order, `None` if there was none. The

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::store::recovery::fresh::open;
-use crate::store::recovery::{MakeError, beside, remove, sync_folder_of};
+use crate::store::recovery::{MakeError, beside, forget_run, remove, sync_folder_of};
 
 /// The new file, while it is being made.
 const NEW: &str = "-compacting";
@@ -19,6 +19,7 @@ pub fn compact(file: &Path) -> Result<(u64, u64), MakeError> {
     let new = beside(file, NEW);
     remove(&new)?;
     let connection = open(file)?;
+    forget_run(&connection)?;
     // So that the file is all there is.
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
     connection.query_row(checkpoint, [], |_| Ok(()))?;
