@@ -10,6 +10,8 @@ use nix::fcntl::posix_fallocate;
 use nix::sys::statvfs::{Statvfs, statvfs};
 use rusqlite::ffi;
 
+use super::recovery::beside;
+
 /// What is held in reserve, if the disk has eight times as much.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 /// Free bytes with which everything is taken again, unless the whole disk has hardly as many.
@@ -30,17 +32,12 @@ pub(super) struct Room {
 impl Room {
     /// The disk that a file lies on.
     pub(super) fn of(file: &Path) -> Self {
-        let beside = |suffix: &str| {
-            let mut path = file.as_os_str().to_owned();
-            path.push(suffix);
-            PathBuf::from(path)
-        };
         let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
         Self {
             file: file.to_owned(),
             folder: folder.unwrap_or_else(|| Path::new(".")).to_owned(),
-            reserve: beside(".reserve"),
-            probe: beside(".probe"),
+            reserve: beside(file, ".reserve"),
+            probe: beside(file, ".probe"),
             full: false,
         }
     }

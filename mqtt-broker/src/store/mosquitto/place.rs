@@ -20,6 +20,7 @@ use super::snapshot::Snapshot;
 use super::{ImportError, fill, read, sqlite};
 use crate::store::Sync;
 use crate::store::database::Database;
+use crate::store::recovery::{beside, remove, sync_folder_of};
 
 /// What an SQLite database begins with.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
@@ -204,7 +205,8 @@ fn set_aside(file: &Path, now: UnixTime) -> Result<PathBuf, ImportError> {
         }
     }
     // It indexes the journal, and is made anew.
-    remove(&beside(file, "-shm"))?;
+    let index = beside(file, "-shm");
+    remove(&index).map_err(system("cannot be removed", &index))?;
     Ok(original)
 }
 
@@ -247,26 +249,16 @@ fn begins_with(path: &Path, magic: &[u8]) -> Result<bool, ImportError> {
 /// Removes what an interrupted import may have left.
 fn remove_database(path: &Path) -> Result<(), ImportError> {
     for ending in ["", "-wal", "-shm"] {
-        remove(&beside(path, ending))?;
+        let file = beside(path, ending);
+        remove(&file).map_err(system("cannot be removed", &file))?;
     }
     Ok(())
-}
-
-fn remove(path: &Path) -> Result<(), ImportError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(system("cannot be removed", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Renames, and has it on the disk before anything else happens.
 fn rename(from: &Path, to: &Path) -> Result<(), ImportError> {
     fs::rename(from, to).map_err(system("cannot be renamed", from))?;
-    let folder = folder(to);
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(system("cannot be synced", folder))
+    sync_folder_of(to).map_err(system("cannot be synced", folder(to)))
 }
 
 fn folder(file: &Path) -> &Path {
@@ -274,13 +266,6 @@ fn folder(file: &Path) -> &Path {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or_else(|| Path::new("."))
-}
-
-/// The same path with a longer name.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }
 
 fn system(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImportError {
