@@ -17,7 +17,8 @@ pub struct Server {
     has_connect: bool,
     /// Messages of QoS 1 and 2 that the client has open on this connection.
     open: HashSet<PacketId>,
-    /// It said bytes whose meaning it does not know: an acknowledgement may have been among them.
+    /// It said what may end a message that it has not seen: bytes whose meaning it does not know,
+    /// or an acknowledgement ahead of the PUBLISH. How many are open it cannot tell any more.
     pub babbled: bool,
 }
 
@@ -125,15 +126,12 @@ impl Server {
             }),
             _ => return self.accepts(input, out),
         };
-        match packet {
-            Packet::Puback(_) | Packet::Pubcomp(_) => {
-                self.open.remove(&packet_id);
-            }
-            Packet::Pubrec(_) if reason.is_error() => {
-                self.open.remove(&packet_id);
-            }
-            _ => {}
-        }
+        let may_end = match packet {
+            Packet::Puback(_) | Packet::Pubcomp(_) => true,
+            Packet::Pubrec(_) => reason.is_error(),
+            _ => false,
+        };
+        self.babbled |= may_end && !self.open.remove(&packet_id);
         packet.encode(self.version, out);
     }
 
