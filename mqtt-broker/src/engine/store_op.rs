@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use mqtt_codec::{PacketId, QoS, SubscriptionOptions};
 use mqtt_session::time::UnixTime;
+use smallvec::SmallVec;
 
 use super::envelope::Message;
 use super::ids::{SessionAddress, SessionId};
@@ -140,7 +141,7 @@ pub struct PublishOp {
     pub number: MessageNo,
     /// The message with the receivers on this shard, if any. A session that gets it twice, by two
     /// subscriptions, stands in two rows.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// It is, or clears, the retained message of its topic.
     pub retain: Option<Retain>,
     /// Parts that are owed to it.
@@ -155,10 +156,16 @@ pub struct PartOp {
     /// The publish that it belongs to.
     pub of: MessageNo,
     /// The message with the receivers on this shard, if any, under numbers of their own.
-    pub rows: Vec<Row>,
+    pub rows: Rows,
     /// Further parts that are owed to the same publish.
     pub awaits: u32,
 }
+
+/// Mostly one; in place, since an allocation that another thread frees costs as much as the rest.
+pub type Rows = SmallVec<[Row; 1]>;
+
+/// As [`Rows`].
+pub type Receivers = SmallVec<[Receipt; 1]>;
 
 /// A message with its receivers on one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +175,7 @@ pub struct Row {
     /// The message.
     pub message: Message,
     /// For whom it is kept: not empty, and no session twice.
-    pub receivers: Vec<Receipt>,
+    pub receivers: Receivers,
 }
 
 /// A durable session that is to get a message, and how.

@@ -2,11 +2,14 @@
 //! answer soon: most messages come and go without a row for each receiver, and those that are answered
 //! before the next commit without any row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+
+use ahash::AHasher;
 
 use super::blob;
 use crate::engine::envelope::Message;
-use crate::engine::store_op::{MessageNo, Receipt, SessionNo};
+use crate::engine::store_op::{MessageNo, Receipt, Receivers, SessionNo};
 
 /// Messages kept that way.
 const MESSAGES_MAX: usize = 65_536;
@@ -17,7 +20,8 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Hot {
     messages: BTreeMap<MessageNo, HotMessage>,
-    by_session: HashMap<SessionNo, BTreeSet<MessageNo>>,
+    /// In rising order; nothing is empty. The numbers are our own, so nobody can choose them to collide.
+    by_session: HashMap<SessionNo, VecDeque<MessageNo>, BuildHasherDefault<AHasher>>,
     bytes: usize,
     /// Those that may have no row yet.
     unwritten: Vec<MessageNo>,
@@ -34,7 +38,7 @@ enum Change {
 
 #[derive(Clone, Debug)]
 struct HotMessage {
-    receivers: Vec<Receipt>,
+    receivers: Receivers,
     bytes: usize,
     payload_bytes: usize,
     /// The message, while it has no row.
@@ -54,7 +58,7 @@ pub(super) enum Settled {
 
 /// A message that was taken out, with the receivers that had not settled it.
 pub(super) struct Cold {
-    pub(super) receivers: Vec<Receipt>,
+    pub(super) receivers: Receivers,
     pub(super) payload_bytes: usize,
     /// The message, if it has no row.
     pub(super) unwritten: Option<Message>,
@@ -62,7 +66,7 @@ pub(super) struct Cold {
 
 impl Hot {
     /// A message with its receivers. It gets its row with the next commit.
-    pub(super) fn add(&mut self, number: MessageNo, receivers: Vec<Receipt>, message: Message) {
+    pub(super) fn add(&mut self, number: MessageNo, receivers: Receivers, message: Message) {
         self.unwritten.push(number);
         self.changes.push(Change::Added(number));
         let message = HotMessage {
@@ -77,7 +81,9 @@ impl Hot {
     fn put(&mut self, number: MessageNo, message: HotMessage) {
         for receipt in &message.receivers {
             let numbers = self.by_session.entry(receipt.session).or_default();
-            numbers.insert(number);
+            // Behind all others, but for what is put back.
+            let place = numbers.partition_point(|other| *other < number);
+            numbers.insert(place, number);
         }
         self.bytes += message.bytes;
         self.messages.insert(number, message);
@@ -174,7 +180,10 @@ impl Hot {
 
     fn forget(&mut self, session: SessionNo, number: MessageNo) {
         if let Some(numbers) = self.by_session.get_mut(&session) {
-            numbers.remove(&number);
+            // Sessions answer mostly in order: it is the first.
+            if let Ok(place) = numbers.binary_search(&number) {
+                numbers.remove(place);
+            }
             if numbers.is_empty() {
                 self.by_session.remove(&session);
             }

@@ -159,7 +159,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::store_op::{Origin, PartOp, SessionNo};
+    use crate::engine::store_op::{Origin, PartOp, Rows, SessionNo};
 
     fn number(value: u64) -> MessageNo {
         MessageNo(value.try_into().unwrap())
@@ -168,7 +168,7 @@ mod tests {
     fn publish(value: u64, awaits: u32) -> StoreOp {
         StoreOp::Publish(Box::new(PublishOp {
             number: number(value),
-            rows: Vec::new(),
+            rows: Rows::new(),
             retain: None,
             awaits,
             origin: Origin::Fresh,
@@ -178,7 +178,7 @@ mod tests {
     fn part(of: u64, awaits: u32) -> StoreOp {
         StoreOp::Part(Box::new(PartOp {
             of: number(of),
-            rows: Vec::new(),
+            rows: Rows::new(),
             awaits,
         }))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mqtt_codec::{PacketId, QoS, SubscriptionOptions};
 use mqtt_session::time::UnixTime;
+use smallvec::smallvec;
 
 use super::database::Database;
 use super::ledger::Effect;
@@ -16,8 +17,8 @@ use crate::engine::ids::{SessionAddress, SessionId, ShardId};
 use crate::engine::routing::local::Extra;
 use crate::engine::session::SessionExpiry;
 use crate::engine::store_op::{
-    Backlog, MessageNo, Origin, Page, PublishOp, ReadOp, Receipt, Retain, Row, SavedSubscription,
-    SavedWill, SessionNo, SessionOp, StoreOp,
+    Backlog, MessageNo, Origin, Page, PublishOp, ReadOp, Receipt, Retain, Row, Rows,
+    SavedSubscription, SavedWill, SessionNo, SessionOp, StoreOp,
 };
 
 const NOW: UnixTime = UnixTime::from_millis(1_800_000_000_000);
@@ -64,11 +65,11 @@ fn publish(value: u64, receivers: Vec<Receipt>) -> Effect {
     let row = Row {
         number: number(value),
         message: text(&value.to_string()),
-        receivers,
+        receivers: receivers.into(),
     };
     let publish = PublishOp {
         number: number(value),
-        rows: vec![row],
+        rows: smallvec![row],
         retain: None,
         awaits: 0,
         origin: Origin::Fresh,
@@ -79,7 +80,7 @@ fn publish(value: u64, receivers: Vec<Receipt>) -> Effect {
 fn retain(version: u64, payload: &str) -> Effect {
     let publish = PublishOp {
         number: number(900 + version),
-        rows: Vec::new(),
+        rows: Rows::new(),
         retain: Some(Retain {
             version,
             message: text(payload),

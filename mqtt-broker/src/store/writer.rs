@@ -189,6 +189,7 @@ impl Store {
     ) -> rusqlite::Result<()> {
         let shards = u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX);
         let mut ledger = Ledger::new(shards);
+        let mut effects: Vec<Effect> = Vec::new();
         database.room.hold_reserve();
         loop {
             let Taken {
@@ -206,7 +207,8 @@ impl Store {
                 done += batch.bytes;
                 ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
-            let effects: Vec<Effect> = std::iter::from_fn(|| ledger.take()).collect();
+            effects.clear();
+            effects.extend(std::iter::from_fn(|| ledger.take()));
             self.transact(database, &effects, &mut wake)?;
             for (shard, page) in database.take_pages() {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
@@ -345,6 +347,7 @@ fn size(row: &Row) -> usize {
 mod tests {
     use super::*;
     use mqtt_codec::SubscriptionOptions;
+    use smallvec::smallvec;
 
     use crate::engine::envelope::{MessageHead, tests::message};
     use crate::engine::ids::{SessionAddress, SessionId};
@@ -373,11 +376,11 @@ mod tests {
             let row = Row {
                 number: number(value),
                 message: message(MessageHead::default(), "t", b"body"),
-                receivers: vec![receipt],
+                receivers: smallvec![receipt],
             };
             StoreOp::Publish(Box::new(PublishOp {
                 number: number(value),
-                rows: vec![row],
+                rows: smallvec![row],
                 retain: None,
                 awaits: 0,
                 origin: Origin::Fresh,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use mqtt_codec::{Ack, Packet, PacketId, Properties, ReasonCode};
 use mqtt_session::time::Now;
+use smallvec::smallvec;
 
 use super::{Shard, key, place};
 use crate::engine::commons::numbers::Numbers;
@@ -15,7 +16,8 @@ use crate::engine::envelope::Message;
 use crate::engine::ids::{ConnectionId, SessionId};
 use crate::engine::sink::Sink;
 use crate::engine::store_op::{
-    MessageNo, Origin, PartOp, PublishOp, Receipt, Retain, Row, SessionNo, StoreOp, Ticket, Urgency,
+    MessageNo, Origin, PartOp, PublishOp, Receipt, Receivers, Retain, Row, Rows, SessionNo,
+    StoreOp, Ticket, Urgency,
 };
 
 /// What is to be kept of the message that is being brought to its receivers.
@@ -26,7 +28,7 @@ pub(super) struct Keeping {
     /// The publish of another shard to which a part is owed.
     owed_to: Option<MessageNo>,
     number: Option<MessageNo>,
-    receivers: Vec<Receipt>,
+    receivers: Receivers,
     /// Further copies for sessions that stand there already.
     copies: Vec<(MessageNo, Receipt)>,
     awaits: u32,
@@ -130,14 +132,14 @@ impl Keeping {
         }
     }
 
-    fn take_rows(&mut self, message: Option<Message>) -> Vec<Row> {
+    fn take_rows(&mut self, message: Option<Message>) -> Rows {
         let (Some(number), Some(message)) = (self.number, message) else {
-            return Vec::new();
+            return Rows::new();
         };
         let receivers = std::mem::take(&mut self.receivers);
         let first = (!receivers.is_empty()).then_some((number, receivers));
         let copies = self.copies.drain(..);
-        let copies = copies.map(|(number, receipt)| (number, vec![receipt]));
+        let copies = copies.map(|(number, receipt)| (number, smallvec![receipt]));
         let row = |(number, receivers)| Row {
             number,
             message: message.clone(),

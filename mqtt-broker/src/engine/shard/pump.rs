@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mqtt_codec::{Ack, Packet, PacketId, Properties, QoS, ReasonCode, TopicFilter};
 use mqtt_session::outbound::Resend;
 use mqtt_session::time::Now;
+use smallvec::smallvec;
 
 use super::deliver::{Outcome, is_own, towards_durable};
 use super::keep::Promise;
@@ -331,11 +332,11 @@ fn replayed(session: SessionNo, number: MessageNo, delivery: &Delivery) -> Publi
     let row = Row {
         number,
         message: delivery.message.clone(),
-        receivers: vec![receipt],
+        receivers: smallvec![receipt],
     };
     PublishOp {
         number,
-        rows: vec![row],
+        rows: smallvec![row],
         retain: None,
         awaits: 0,
         origin: Origin::Fresh,

@@ -16,7 +16,7 @@ use super::translate;
 use crate::engine::envelope::Message;
 use crate::engine::routing::local::Extra;
 use crate::engine::store_op::{
-    MessageNo, Origin, PublishOp, Receipt, Retain, Row, SessionNo, StoreOp,
+    MessageNo, Origin, PublishOp, Receipt, Receivers, Retain, Row, SessionNo, StoreOp,
 };
 use crate::store::database::Database;
 use crate::store::ledger::Effect;
@@ -345,7 +345,7 @@ impl Filling<'_> {
     fn publish(
         &mut self,
         number: MessageNo,
-        row: Option<(Message, Vec<Receipt>)>,
+        row: Option<(Message, Receivers)>,
         retain: Option<Retain>,
     ) -> Result<(), ImportError> {
         let retained = retain.as_ref().map(|retain| &retain.message);

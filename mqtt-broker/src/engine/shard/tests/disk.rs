@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::store_op::{
-    Backlog, MessageNo, Page, ReadOp, Receipt, Row, SavedDelivery, SessionNo, StoreOp,
+    Backlog, MessageNo, Page, ReadOp, Receipt, Rows, SavedDelivery, SessionNo, StoreOp,
 };
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Disk {
         None
     }
 
-    fn insert(&mut self, rows: Vec<Row>) {
+    fn insert(&mut self, rows: Rows) {
         for row in rows {
             for receipt in row.receivers {
                 let delivery = SavedDelivery {
