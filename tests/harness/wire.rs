@@ -60,6 +60,9 @@ impl Wire {
             .set_read_timeout(Some(PATIENCE))
             .expect("a socket takes a time-out");
         stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a socket takes a time-out");
+        stream
             .set_nodelay(true)
             .expect("a socket takes TCP_NODELAY");
         Ok(Self { stream })
@@ -92,8 +95,14 @@ impl Wire {
     }
 
     /// Sends bytes. A broker that has closed already is the business of what is read next.
+    ///
+    /// # Panics
+    /// When the broker does not take them before patience is over.
     pub fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        if let Err(error) = self.stream.write_all(bytes) {
+            let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            assert!(!waited, "the broker does not read for {PATIENCE:?}");
+        }
     }
 
     /// Sends bytes written in hexadecimal, blanks allowed.
