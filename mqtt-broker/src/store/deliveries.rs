@@ -210,7 +210,7 @@ impl Database {
         let session = session.0.get();
         let waiting: Vec<(i64, bool)> = self
             .connection
-            .prepare_cached("SELECT m, d FROM q WHERE s = ?1 ORDER BY m LIMIT ?2")?
+            .prepare_cached("SELECT m, d <> 0 FROM q WHERE s = ?1 ORDER BY m LIMIT ?2")?
             .query_map(params![session, count(SLICE)], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use super::blob::{self, Damaged};
 use super::database::Database;
 use super::deliveries::count;
+use super::page::column;
 use super::schema::integer;
 use super::{StoreError, number};
 use crate::engine::envelope::Message;
@@ -84,10 +85,11 @@ impl Database {
             .prepare("SELECT s, p, m FROM q INDEXED BY q_memory WHERE d <> 0 AND p IS NOT NULL")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let packet_id = PacketId::new(row.get(1)?);
-            if let (Some(session), Some(packet_id), Some(number)) =
-                (session_no(row.get(0)?), packet_id, number(row.get(2)?))
-            {
+            // What is damaged is nobody's: the client answers, and nothing is found.
+            let session = column(row, 0)?.and_then(session_no);
+            let packet_id = column(row, 1)?.and_then(PacketId::new);
+            let number = column(row, 2)?.and_then(number);
+            if let (Some(session), Some(packet_id), Some(number)) = (session, packet_id, number) {
                 let released = self.released.entry(session).or_default();
                 released.insert(packet_id, number);
             }

@@ -2,7 +2,8 @@
 //! snapshot of another keeps the journal from being used again, and a page shows exactly what took
 //! effect before it was asked for.
 
-use rusqlite::params;
+use rusqlite::types::FromSql;
+use rusqlite::{Error, Row, params};
 
 use super::blob;
 use super::database::{Database, signed};
@@ -21,8 +22,8 @@ pub(super) const READ: &str = "SELECT q.m, q.f, q.x, q.l, msg.b FROM q LEFT JOIN
 /// A row as it stands there.
 struct Found {
     number: MessageNo,
-    flags: u8,
-    extra: Option<Vec<u8>>,
+    flags: Option<u8>,
+    extra: Option<Option<Vec<u8>>>,
     payload_bytes: usize,
     body: Option<Vec<u8>>,
 }
@@ -43,8 +44,8 @@ impl Database {
             match delivery(op, &found) {
                 Some(delivery) => page.deliveries.push(delivery),
                 None => {
-                    page.damaged
-                        .add(found.payload_bytes, blob::qos(found.flags));
+                    let qos = blob::qos(found.flags.unwrap_or_default());
+                    page.damaged.add(found.payload_bytes, qos);
                     removed.push(found.number);
                 }
             }
@@ -64,18 +65,19 @@ impl Database {
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next()? {
-            let Some(number) = number(row.get(0)?) else {
+            let Some(number) = column(row, 0)?.and_then(number) else {
                 continue;
             };
-            let payload_bytes: i64 = row.get(3)?;
-            let payload_bytes = usize::try_from(payload_bytes).unwrap_or(0);
+            let payload_bytes: Option<u32> = column(row, 3)?;
+            let payload_bytes = payload_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+            let payload_bytes = payload_bytes.unwrap_or_default();
             bytes += payload_bytes as u64;
             found.push(Found {
                 number,
-                flags: row.get(1)?,
-                extra: row.get(2)?,
+                flags: column(row, 1)?,
+                extra: column(row, 2)?,
                 payload_bytes,
-                body: row.get(4)?,
+                body: column(row, 4)?.flatten(),
             });
             if bytes >= op.bytes || count(found.len()) >= i64::from(op.messages) {
                 *last = false;
@@ -91,12 +93,27 @@ impl Database {
     }
 }
 
+/// What stands in a column; `None` if it is nothing that is ever written there: then the row is damaged,
+/// and the disk is not.
+pub(super) fn column<T: FromSql>(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<T>> {
+    match row.get(at) {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..),
+        ) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn delivery(op: &ReadOp, found: &Found) -> Option<SavedDelivery> {
     let message = blob::read_message(found.body.as_deref()?).ok()?;
-    let extra = found.extra.as_deref();
+    let extra = found.extra.as_ref()?.as_deref();
     Some(SavedDelivery {
         number: found.number,
         message: Some(message),
-        receipt: receipt(op.session, found.flags, extra, None).ok()?,
+        receipt: receipt(op.session, found.flags?, extra, None).ok()?,
     })
 }

@@ -1,5 +1,8 @@
 //! What is written is what is found, through a file.
 
+mod full;
+mod queues;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,6 @@ use smallvec::smallvec;
 
 use super::database::Database;
 use super::ledger::Effect;
-use super::room::Room;
 use super::{Recovered, Sync, blob};
 use crate::engine::envelope::{Message, MessageHead, tests::message};
 use crate::engine::ids::{SessionAddress, SessionId, ShardId};
@@ -385,102 +387,6 @@ fn a_blob_gives_back_what_was_written_and_no_damage_passes() {
 }
 
 #[test]
-fn a_session_with_many_messages_ends_bit_by_bit_and_goes_on_ending_after_a_start() {
-    let file = File::new();
-    let away = |of| receipt(of, QoS::AtLeastOnce, true);
-    file.write([1, 2].map(|n| Effect::Op(connect(n))));
-    file.write((1..=2500).map(|n| publish(n, vec![away(1), away(2)])));
-    let end = Effect::Op(StoreOp::End {
-        session: session(2),
-    });
-    file.write([end]);
-    let count = |database: &Database, query| -> i64 {
-        let value = database.connection.query_row(query, [], |row| row.get(0));
-        value.unwrap()
-    };
-    let rows = "SELECT count(*) FROM q WHERE s = 2";
-    let mut database = open(&file.path());
-    let recovered = database.load(NOW).unwrap();
-    // Its number is not given again as long as something bears it.
-    assert_eq!((recovered.sessions.len(), recovered.last_numbers.1), (1, 2));
-    let mut left = vec![count(&database, rows)];
-    while database.is_tidying() {
-        database.tidy().unwrap();
-        database.commit().unwrap();
-        left.push(count(&database, rows));
-    }
-    assert_eq!(left, [1500, 500, 0]);
-    assert_eq!(count(&database, "SELECT count(*) FROM gone"), 0);
-    let needed = "SELECT count(*) FROM msg WHERE c = 1";
-    assert_eq!(count(&database, needed), 2500);
-    assert_eq!(database.load(NOW).unwrap().last_numbers.1, 1);
-}
-
-#[test]
-fn a_long_queue_is_counted_at_a_start_and_read_in_pages() {
-    let file = File::new();
-    let away = |qos| receipt(1, qos, true);
-    let mut shared = away(QoS::AtLeastOnce);
-    shared.extra = Some(Arc::new(Extra {
-        identifiers: Vec::new(),
-        group: Some("g/t".into()),
-    }));
-    let sent = |value, packet_id| {
-        Effect::Op(StoreOp::Sent {
-            session: session(1),
-            number: number(value),
-            packet_id: id(packet_id),
-        })
-    };
-    file.write([
-        Effect::Op(connect(1)),
-        publish(1, vec![away(QoS::ExactlyOnce)]),
-        publish(2, vec![away(QoS::AtMostOnce)]),
-        publish(3, vec![shared]),
-        publish(4, vec![away(QoS::AtLeastOnce)]),
-        publish(5, vec![receipt(1, QoS::AtLeastOnce, false)]),
-        publish(1000, vec![away(QoS::ExactlyOnce)]),
-        publish(1001, vec![away(QoS::ExactlyOnce)]),
-        sent(1, 7),
-    ]);
-    let mut database = open(&file.path());
-    let recovered = database.load(NOW).unwrap();
-    let saved = &recovered.sessions[0];
-    let in_memory: Vec<u64> = saved.deliveries.iter().map(|d| d.number.0.get()).collect();
-    assert_eq!(in_memory, [1, 3]);
-    let backlog = Backlog {
-        messages: 5,
-        bytes: 3 + 8,
-        qos_0: 1,
-    };
-    assert_eq!((saved.backlog, recovered.messages), (backlog, 7));
-    let numbers = |page: &Page| -> Vec<u64> {
-        let numbers = page.deliveries.iter().map(|d| d.number.0.get());
-        numbers.collect()
-    };
-    let first = page(&mut database, session(1), None);
-    assert_eq!((numbers(&first), first.last), (vec![2, 4, 5], false));
-    assert_eq!(first.upto, Some(number(5)));
-    // What takes effect before the read is in the page, and what is damaged is not.
-    database
-        .apply(&publish(1002, vec![away(QoS::AtLeastOnce)]))
-        .unwrap();
-    let damage = "UPDATE msg SET b = x'00' WHERE m = 1001";
-    database.connection.execute_batch(damage).unwrap();
-    let second = page(&mut database, session(1), first.upto);
-    assert_eq!((numbers(&second), second.last), (vec![1000, 1002], false));
-    assert_eq!((second.damaged.messages, second.damaged.bytes), (1, 4));
-    let third = page(&mut database, session(1), second.upto);
-    assert_eq!(
-        (third.deliveries.len(), third.upto, third.last),
-        (0, None, true)
-    );
-    database.commit().unwrap();
-    drop(database);
-    assert_eq!(file.load().messages, 7);
-}
-
-#[test]
 fn a_session_that_was_to_end_with_its_connection_is_not_there_after_a_start() {
     let file = File::new();
     let mut op = connect(1);
@@ -491,114 +397,4 @@ fn a_session_that_was_to_end_with_its_connection_is_not_there_after_a_start() {
     file.write([Effect::Op(op), waits]);
     let recovered = file.load();
     assert_eq!((recovered.sessions.len(), recovered.messages), (0, 0));
-}
-
-/// A start would otherwise read every message of every queue.
-#[test]
-fn a_start_finds_what_has_to_be_in_memory_by_an_index() {
-    let file = File::new();
-    let database = open(&file.path());
-    let plan = |query: &str| -> String {
-        let query = format!("EXPLAIN QUERY PLAN {query}");
-        let mut steps = database.connection.prepare(&query).unwrap();
-        let values = vec![1; steps.parameter_count()];
-        let values = rusqlite::params_from_iter(values);
-        let steps = steps.query_map(values, |row| row.get::<_, String>(3));
-        steps.unwrap().map(|step| step.unwrap() + "\n").collect()
-    };
-    let memory = plan(super::load::IN_MEMORY);
-    assert!(memory.contains("USING INDEX q_memory"), "{memory}");
-    assert!(
-        !memory.contains("SCAN msg") && !memory.contains("TEMP"),
-        "{memory}"
-    );
-    let read = plan(super::page::READ);
-    assert!(
-        read.contains("SEARCH q USING PRIMARY KEY (s=? AND m>? AND m<?)"),
-        "{read}"
-    );
-    assert!(!read.contains("TEMP"), "{read}");
-}
-
-/// SQLite may not make the file larger than it is by so many pages.
-fn limit(database: &Database, pages: i64) {
-    let count = "PRAGMA page_count";
-    let count: i64 = database
-        .connection
-        .query_row(count, [], |row| row.get(0))
-        .unwrap();
-    let most = format!("PRAGMA max_page_count={}", count + pages);
-    database
-        .connection
-        .query_row(&most, [], |_| Ok(()))
-        .unwrap();
-}
-
-#[test]
-fn what_a_full_disk_did_not_take_is_taken_later_and_nothing_twice() {
-    let file = File::new();
-    let online = |value| receipt(value, QoS::AtLeastOnce, false);
-    let acked = |value, message| {
-        Effect::Op(StoreOp::Acked {
-            session: session(value),
-            number: number(message),
-        })
-    };
-    let mut database = open(&file.path());
-    database.load(NOW).unwrap();
-    let begin = [
-        Effect::Op(connect(1)),
-        Effect::Op(connect(2)),
-        Effect::Op(connect(3)),
-        publish(1, vec![online(1), online(2)]),
-        publish(2, vec![online(1)]),
-        publish(3, vec![receipt(3, QoS::ExactlyOnce, true)]),
-        publish(4, vec![receipt(3, QoS::AtLeastOnce, true)]),
-    ];
-    database.transact(&begin).unwrap();
-    // One receiver is through with a message that another still needs.
-    database.transact(&[acked(1, 1)]).unwrap();
-    let mut more = vec![
-        acked(2, 1),
-        acked(1, 2),
-        publish(5, vec![online(1), online(2)]),
-        acked(2, 5),
-        Effect::Op(StoreOp::Released {
-            session: session(3),
-            number: number(3),
-            packet_id: id(7),
-        }),
-        Effect::Op(StoreOp::Away {
-            session: session(1),
-            since: NOW,
-            expiry: SessionExpiry::Never,
-            will_due: None,
-        }),
-        Effect::Op(StoreOp::End {
-            session: session(2),
-        }),
-    ];
-    more.extend((10..500).map(|n| publish(n, vec![receipt(3, QoS::AtLeastOnce, true)])));
-    limit(&database, 2);
-    for _ in 0..2 {
-        let error = database.transact(&more).unwrap_err();
-        assert!(Room::of(&file.path()).is_reason(&error), "{error}");
-        database.undo().unwrap();
-    }
-    limit(&database, 1000);
-    database.transact(&more).unwrap();
-    drop(database);
-    let recovered = file.load();
-    let found = deliveries(&recovered);
-    let [first, third] = [&found[0], &found[1]];
-    assert_eq!(found.len(), 2, "the second has ended");
-    assert!(first.contains('5') && !first.contains('2'), "{first}");
-    assert!(third.contains("499"), "{third}");
-    let waiting: Vec<usize> = recovered
-        .sessions
-        .iter()
-        .map(|saved| saved.deliveries.len())
-        .collect();
-    // Message 3 as its packet id, 4, and 490 more.
-    assert_eq!(waiting, [1, 492]);
 }
