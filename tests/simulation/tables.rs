@@ -297,7 +297,7 @@ impl Tables {
             let Some(receiver) = ours.next().filter(|_| asked) else {
                 continue;
             };
-            bytes += message.payload_len() as u64;
+            bytes += message.bytes().len() as u64;
             page.deliveries.push(SavedDelivery {
                 number: *number,
                 message: Some(message.clone()),

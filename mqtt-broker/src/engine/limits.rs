@@ -88,7 +88,7 @@ impl Settings {
 pub struct PageSize {
     /// Messages: from 1 on.
     pub messages: u32,
-    /// Their payload bytes; one message may exceed it.
+    /// Their bytes, with topics and properties; one message may exceed it.
     pub bytes: u64,
 }
 

@@ -244,7 +244,7 @@ pub struct ReadOp {
     pub upto: Option<MessageNo>,
     /// As many at most.
     pub messages: u32,
-    /// The page ends once it has so many bytes of payload.
+    /// The page ends once it has so many bytes, with topics and properties.
     pub bytes: u64,
 }
 

@@ -28,6 +28,15 @@ struct Found {
     body: Option<Vec<u8>>,
 }
 
+impl Found {
+    /// What it takes in memory.
+    fn bytes(&self) -> u64 {
+        let extra = self.extra.iter().flatten();
+        let blobs = self.body.iter().chain(extra);
+        blobs.map(|blob| blob.len() as u64).sum()
+    }
+}
+
 impl Database {
     /// Reads a page. What is damaged is removed.
     pub(super) fn read(&mut self, op: &ReadOp) -> rusqlite::Result<()> {
@@ -70,15 +79,15 @@ impl Database {
             };
             let payload_bytes: Option<u32> = column(row, 3)?;
             let payload_bytes = payload_bytes.and_then(|bytes| usize::try_from(bytes).ok());
-            let payload_bytes = payload_bytes.unwrap_or_default();
-            bytes += payload_bytes as u64;
-            found.push(Found {
+            let row = Found {
                 number,
                 flags: column(row, 1)?,
                 extra: column(row, 2)?,
-                payload_bytes,
+                payload_bytes: payload_bytes.unwrap_or_default(),
                 body: column(row, 4)?.flatten(),
-            });
+            };
+            bytes += row.bytes();
+            found.push(row);
             if bytes >= op.bytes || count(found.len()) >= i64::from(op.messages) {
                 *last = false;
                 break;

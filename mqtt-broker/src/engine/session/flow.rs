@@ -41,6 +41,11 @@ impl Delivery {
         let group = self.extra.as_ref().and_then(|extra| extra.group.as_ref());
         self.number.is_some() && group.is_none()
     }
+
+    /// What it takes in memory; topic and properties may be larger than the payload.
+    fn bytes(&self) -> u64 {
+        self.message.bytes().len() as u64
+    }
 }
 
 /// The deliveries of one session that are not over.
@@ -56,7 +61,7 @@ pub struct Flow {
     pub queue: VecDeque<Delivery>,
     /// Waiting in the store, behind those of the queue that are paged.
     pub cold: Cold,
-    /// Messages in the queue that are paged, and their payload bytes.
+    /// Messages in the queue that are paged, and all their bytes.
     paged: (u64, u64),
     /// Payload bytes waiting in memory.
     pub queued_bytes: u64,
@@ -152,7 +157,7 @@ impl Flow {
         if self.cold.is_reading() || !self.has_page(page) || self.queue.iter().any(unkept) {
             return left;
         }
-        let mut kept = Backlog::default();
+        let mut kept = (0, 0);
         let mut last = None;
         let mut cooled = Vec::new();
         for delivery in std::mem::take(&mut self.queue) {
@@ -161,18 +166,17 @@ impl Flow {
                 self.queue.push_back(delivery);
                 continue;
             };
-            let payload_bytes = delivery.message.payload_len();
-            let full = kept.messages >= u64::from(page.messages) || kept.bytes >= page.bytes;
-            if full {
-                left.add(payload_bytes, delivery.qos);
+            let (messages, bytes) = kept;
+            if messages >= u64::from(page.messages) || bytes >= page.bytes {
+                left.add(delivery.message.payload_len(), delivery.qos);
                 cooled.push(number);
             } else {
-                kept.add(payload_bytes, delivery.qos);
+                kept = (messages + 1, bytes + delivery.bytes());
                 last = Some(number);
                 self.queue.push_back(delivery);
             }
         }
-        self.paged = (kept.messages, kept.bytes);
+        self.paged = kept;
         self.queued_bytes -= left.bytes;
         self.queued_qos_0 -= usize::try_from(left.qos_0).unwrap_or(usize::MAX);
         if let (Some(last), Some(newest)) = (last, cooled.last()) {
@@ -193,7 +197,7 @@ impl Flow {
     pub fn push(&mut self, delivery: Delivery) {
         if delivery.is_paged() {
             self.paged.0 += 1;
-            self.paged.1 += delivery.message.payload_len() as u64;
+            self.paged.1 += delivery.bytes();
         }
         self.queued_qos_0 += usize::from(delivery.qos == QoS::AtMostOnce);
         self.queued_bytes += delivery.message.payload_len() as u64;
@@ -205,7 +209,7 @@ impl Flow {
         let delivery = self.queue.pop_front()?;
         if delivery.is_paged() {
             self.paged.0 -= 1;
-            self.paged.1 -= delivery.message.payload_len() as u64;
+            self.paged.1 -= delivery.bytes();
         }
         self.queued_bytes -= delivery.message.payload_len() as u64;
         self.queued_qos_0 -= usize::from(delivery.qos == QoS::AtMostOnce);

@@ -151,6 +151,16 @@ impl File {
 
 /// Reads three messages of a queue.
 fn page(database: &mut Database, of: SessionNo, after: Option<MessageNo>) -> Page {
+    page_of(database, of, after, (3, u64::MAX))
+}
+
+/// Reads so many messages of a queue, or so many bytes.
+fn page_of(
+    database: &mut Database,
+    of: SessionNo,
+    after: Option<MessageNo>,
+    (messages, bytes): (u32, u64),
+) -> Page {
     let reader = SessionAddress {
         shard: ShardId(0),
         session: SessionId {
@@ -163,8 +173,8 @@ fn page(database: &mut Database, of: SessionNo, after: Option<MessageNo>) -> Pag
         session: of,
         after,
         upto: Some(number(1_000_000)),
-        messages: 3,
-        bytes: u64::MAX,
+        messages,
+        bytes,
     };
     database.apply(&Effect::Op(StoreOp::Read(read))).unwrap();
     let [(ShardId(0), page)] = <[_; 1]>::try_from(database.take_pages()).unwrap() else {

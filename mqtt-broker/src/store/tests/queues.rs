@@ -160,3 +160,28 @@ fn a_row_that_says_what_is_never_written_is_left_out_and_the_rest_goes_on() {
     database.transact(&[Effect::Op(end)]).unwrap();
     assert_eq!(file.load().messages, 0);
 }
+
+#[test]
+fn a_page_ends_with_the_bytes_of_whole_messages() {
+    let file = File::new();
+    let topic = "t".repeat(1000);
+    let row = |value: u64| {
+        let publish = PublishOp {
+            number: number(value),
+            rows: vec![Row {
+                number: number(value),
+                message: message(MessageHead::default(), &topic, b""),
+                receivers: vec![receipt(1, QoS::AtLeastOnce, true)],
+            }],
+            retain: None,
+            awaits: 0,
+            origin: Origin::Fresh,
+        };
+        Effect::Publish(Box::new(publish), Vec::new())
+    };
+    file.write([Effect::Op(connect(1))]);
+    file.write((1..=50).map(row));
+    let mut database = open(&file.path());
+    let page = page_of(&mut database, session(1), None, (100, 10_000));
+    assert_eq!((page.deliveries.len(), page.last), (10, false));
+}

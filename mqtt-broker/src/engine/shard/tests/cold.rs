@@ -502,3 +502,20 @@ fn after_a_start_what_waits_is_read_and_marked_as_a_repeat_if_it_may_have_been_s
         assert_eq!(got, expected, "away since {since:?}");
     }
 }
+
+/// Topics and properties take memory as payloads do.
+#[test]
+fn messages_with_little_payload_and_much_else_wait_in_the_store() {
+    let mut world = World::with(1, paged());
+    away(&mut world, 1);
+    let giver = world.join("giver", &How::default());
+    let topic = format!("t/{}", "x".repeat(1000));
+    for text in 0..4 {
+        world.publish(giver, &topic, 1, &text.to_string());
+    }
+    world.lines(giver);
+    // The first is more than a page.
+    let (taker, lines) = world.connect_all("taker", &slow());
+    assert_eq!(drain(&mut world, taker, lines), texts(0..4));
+    assert_eq!(reads(&mut world).len(), 1);
+}
