@@ -21,6 +21,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 pub mod tools;
+mod weight;
 mod writer;
 
 use std::num::NonZeroU64;

@@ -168,10 +168,10 @@ fn a_page_ends_with_the_bytes_of_whole_messages() {
     let row = |value: u64| {
         let publish = PublishOp {
             number: number(value),
-            rows: vec![Row {
+            rows: smallvec![Row {
                 number: number(value),
                 message: message(MessageHead::default(), &topic, b""),
-                receivers: vec![receipt(1, QoS::AtLeastOnce, true)],
+                receivers: smallvec![receipt(1, QoS::AtLeastOnce, true)],
             }],
             retain: None,
             awaits: 0,
