@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod writer;
+
 use super::*;
 use crate::engine::event::Event;
 use crate::engine::limits::ListenerSettings;
@@ -56,6 +58,14 @@ struct Broker {
 }
 
 fn start(shards: u16, limits: ConnectionLimits) -> Broker {
+    start_on(shards, limits, None)
+}
+
+fn start_on(
+    shards: u16,
+    limits: ConnectionLimits,
+    store: Option<(Database, Vec<SavedSession>)>,
+) -> Broker {
     let told = Arc::new(Told::default());
     let host = Some("127.0.0.1".into());
     let bind = Bind::Tcp {
@@ -65,7 +75,7 @@ fn start(shards: u16, limits: ConnectionLimits) -> Broker {
     };
     let listeners = Listeners::open(&[ListenAddress { number: 0, bind }], &*told).unwrap();
     let address = listeners.addresses().next().unwrap();
-    let runtime = start_with(shards, limits, listeners, &told);
+    let runtime = start_with(shards, limits, listeners, &told, store);
     Broker {
         runtime,
         address,
@@ -78,16 +88,20 @@ fn start_with(
     limits: ConnectionLimits,
     listeners: Listeners,
     told: &Arc<Told>,
+    store: Option<(Database, Vec<SavedSession>)>,
 ) -> Runtime {
     Runtime::start(RuntimeConfig {
         commons: Arc::new(Commons::new(shards, [7; 32])),
-        settings: Arc::new(settings()),
+        settings: Arc::new(Settings {
+            durable: store.is_some(),
+            ..settings()
+        }),
         listeners,
         limits,
         observer: Arc::<Told>::clone(told),
         verdict_threads: 1,
         verdicts_waiting_max: 10,
-        store: None,
+        store,
     })
     .unwrap()
 }
@@ -455,7 +469,7 @@ fn a_unix_socket_serves_its_group_and_leaves_no_path_behind() {
     let told = Arc::new(Told::default());
     let bind = Bind::Unix { path: path.clone() };
     let listeners = Listeners::open(&[ListenAddress { number: 0, bind }], &*told).unwrap();
-    let runtime = start_with(2, ConnectionLimits::default(), listeners, &told);
+    let runtime = start_with(2, ConnectionLimits::default(), listeners, &told, None);
     assert_eq!(
         std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o770

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -66,6 +67,9 @@ struct Inbox {
     awaited: bool,
     checkpoint: bool,
     ending: bool,
+    /// The writer panics when it looks next.
+    #[cfg(test)]
+    panics: bool,
 }
 
 impl Store {
@@ -160,6 +164,12 @@ impl Store {
         self.0.changed.notify_one();
     }
 
+    /// Has the writer panic before it takes anything more.
+    #[cfg(test)]
+    pub(crate) fn have_it_panic(&self) {
+        self.inbox().panics = true;
+    }
+
     /// Writes until [`Self::end`]. `wake` is called for each shard whose tickets became durable, or
     /// which may read again.
     ///
@@ -167,18 +177,22 @@ impl Store {
     /// [`Failure`] when the disk fails; the tickets that are durable by then stay true.
     pub fn write(
         &self,
-        mut database: Database,
+        database: Database,
         wake: impl FnMut(ShardId) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        self.write_to(&mut database, wake).map_err(|error| {
+        // It is closed after a good end alone. After a failure, closing it would sync once more and be
+        // told that all is well: what could not be written may count as written. After a panic nobody
+        // knows what it is in the middle of.
+        let mut database = ManuallyDrop::new(database);
+        let written = self.write_to(&mut database, wake);
+        written.map_err(|error| {
             let file = database.file().unwrap_or_default();
             // The failure itself is told; should the next start not know, it finds out by itself.
             let _ = recovery::note_damage(&file, &error);
-            // Closing it would sync once more, and be told that all is well: what could not be written
-            // may count as written.
-            std::mem::forget(database);
             Failure::new(file, error)
-        })
+        })?;
+        drop(ManuallyDrop::into_inner(database));
+        Ok(())
     }
 
     fn write_to(
@@ -297,6 +311,8 @@ impl Store {
             let waited = self.0.changed.wait_timeout_while(inbox, LAZY, calm);
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        #[cfg(test)]
+        assert!(!inbox.panics, "the writer panics as it was told");
         let mut batches = Vec::new();
         let mut bytes = 0;
         while bytes < BATCH_BYTES
