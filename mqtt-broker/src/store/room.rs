@@ -47,19 +47,22 @@ impl Room {
     }
 
     /// Whether a write failed because the disk, or the user's share of it, is full. SQLite says so of a
-    /// full disk only; for a quota the disk itself is asked.
+    /// full disk only, and keeps the system's error to itself otherwise; what the system said last on
+    /// this thread still stands. Should something have come after it, the disk is asked, which may have
+    /// got room meanwhile.
+    ///
+    /// To be called before anything else when something has failed.
     pub(super) fn is_reason(&self, error: &rusqlite::Error) -> bool {
+        let said = io::Error::last_os_error();
         let rusqlite::Error::SqliteFailure(error, _) = error else {
             return false;
         };
         match error.extended_code {
             ffi::SQLITE_FULL => true,
-            ffi::SQLITE_IOERR_WRITE => self.try_to_write().is_err_and(|error| {
-                matches!(
-                    error.kind(),
-                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-                )
-            }),
+            // The second is the index of the journal, which grows with it.
+            ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_TRUNCATE => {
+                is_full(&said) || self.try_to_write().is_err_and(|error| is_full(&error))
+            }
             _ => false,
         }
     }
@@ -132,6 +135,13 @@ impl Room {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -143,7 +153,31 @@ fn create(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use nix::errno::Errno;
+
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_one_that_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room::of(&folder.path().join("a.db"));
+        for (said, code, expected) in [
+            (Errno::EIO, ffi::SQLITE_FULL, true),
+            (Errno::ENOSPC, ffi::SQLITE_IOERR_SHMSIZE, true),
+            (Errno::EDQUOT, ffi::SQLITE_IOERR_SHMSIZE, true),
+            (Errno::EDQUOT, ffi::SQLITE_IOERR_WRITE, true),
+            (Errno::ENOSPC, ffi::SQLITE_IOERR_TRUNCATE, true),
+            (Errno::EIO, ffi::SQLITE_IOERR_SHMSIZE, false),
+            (Errno::EIO, ffi::SQLITE_IOERR_WRITE, false),
+            // Pages may count as written after it, whatever the reason was.
+            (Errno::ENOSPC, ffi::SQLITE_IOERR_FSYNC, false),
+            (Errno::ENOSPC, ffi::SQLITE_CORRUPT, false),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            said.set();
+            assert_eq!(room.is_reason(&error), expected, "{said} {code}");
+        }
+    }
 
     #[test]
     fn the_reserve_is_there_until_it_is_needed_and_again_after() {

@@ -261,8 +261,8 @@ impl Store {
         wake: &mut impl FnMut(ShardId) -> io::Result<()>,
     ) -> rusqlite::Result<()> {
         while let Err(error) = database.transact(effects) {
-            let ending = self.inbox().ending;
-            if !database.room.is_reason(&error) || (ending && database.room.is_full()) {
+            if !database.room.is_reason(&error) || (database.room.is_full() && self.inbox().ending)
+            {
                 return Err(error);
             }
             database.undo()?;

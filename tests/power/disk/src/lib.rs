@@ -13,7 +13,7 @@
 //! | `MQTT_DISK_ATTIC` | a folder beside it on the same file system, for what was removed |
 //! | `MQTT_DISK_SEED` | of what is drawn |
 //! | `MQTT_DISK_CUT` | `N`: the power is cut in the N-th call that changes something; `N END`: of those whose kind and file name (`sync x.db-wal`) end so |
-//! | `MQTT_DISK_FAIL` | `sync N EIO`, `write N ENOSPC`, `write N EIO`, `write N short`; `N+`: that one and all after it; a last word: of files whose name ends so |
+//! | `MQTT_DISK_FAIL` | `sync N EIO`, `write N ENOSPC`, `write N EDQUOT`, `write N EIO`, `write N short`; `N+`: that one and all after it; a last word: of files whose name ends so |
 //! | `MQTT_DISK_FROM` | a file: calls count for the two above once it is there |
 //! | `MQTT_DISK_HOLD` | while this file is there, syncs wait |
 //! | `MQTT_DISK_ROOM` | a file that holds the size of the disk in bytes; what does not fit is refused with ENOSPC |

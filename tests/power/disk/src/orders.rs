@@ -112,6 +112,7 @@ fn fail(text: &str) -> Fail {
     let how = match words.next() {
         Some("EIO") => Failure::Errno(libc::EIO),
         Some("ENOSPC") => Failure::Errno(libc::ENOSPC),
+        Some("EDQUOT") => Failure::Errno(libc::EDQUOT),
         Some("short") => Failure::Short,
         other => panic!("{other:?} in MQTT_DISK_FAIL"),
     };
