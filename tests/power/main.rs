@@ -16,6 +16,7 @@ mod dark;
 mod faults;
 mod fresh;
 mod full;
+mod lone;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 #[path = "../crash/reuse.rs"]
