@@ -163,7 +163,7 @@ impl Builder {
             _ => None,
         };
         let (sys_interval, interval) = watch::channel(sys_seconds(&config));
-        let sys_topics = SysTopics::new(commons, runtime.clock());
+        let sys_topics = SysTopics::new(commons, runtime.clock(), runtime.store());
         let sys_topics = tokio::spawn(speak(sys_topics, runtime.link()?, interval, log.clone()));
         Ok(Broker {
             runtime,

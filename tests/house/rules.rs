@@ -66,17 +66,18 @@ const WORLD: &[&str] = &[
     "std::os::unix::net",
 ];
 
-/// What guests see: settings, the engine's data types, and the doors of the runtime: what observers
-/// are told, the time.
+/// What guests see: settings, the engine's data types, the store, and the doors of the runtime: what
+/// observers are told, the time.
 const GUEST: &[&str] = &[
     "config",
     "auth",
     "engine",
+    "store",
     "runtime::observer",
     "runtime::clock",
 ];
 
-/// As [`GUEST`], and what `observe/` has counted, and the store.
+/// As [`GUEST`], and what `observe/` has counted.
 const READING_GUEST: &[&str] = &[
     "config",
     "auth",

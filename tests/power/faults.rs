@@ -22,9 +22,14 @@ const WINDOW: usize = 20;
 const UNAVAILABLE: u8 = 0x88;
 
 fn config() -> String {
+    config_with(0)
+}
+
+/// With so many seconds between what is published below `$SYS`.
+pub(crate) fn config_with(sys_interval: u16) -> String {
     format!(
         "listener {{port}} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n\
-         persistence true\npersistence_location {{folder}}/{WATCHED}/store\nsys_interval 0\n"
+         persistence true\npersistence_location {{folder}}/{WATCHED}/store\nsys_interval {sys_interval}\n"
     )
 }
 
@@ -34,8 +39,12 @@ const DISCONNECT: &[u8] = b"\xe0\x00";
 
 /// A broker with a session that wants `jobs/#` and is away, on a disk that fails from now on.
 fn failing_broker(seed: u64, order: &str) -> Broker {
+    failing_broker_with(seed, order, &config())
+}
+
+pub(crate) fn failing_broker_with(seed: u64, order: &str, config: &str) -> Broker {
     let mut broker = ended_broker();
-    broker.start_again(&config());
+    broker.start_again(config);
     let mut session = Wire::greeted(&broker, KEEPER);
     session.send(&subscribe(1, "jobs/#", 1));
     session.packets_until(9);
@@ -45,7 +54,7 @@ fn failing_broker(seed: u64, order: &str) -> Broker {
     assert_eq!(broker.wait_for_exit(), Some(0));
     let disk = Disk::new(seed).counting_later().traced().failing(order);
     broker.set_variables(disk.variables());
-    broker.start_again(&config());
+    broker.start_again(config);
     let _ = take_trace(&broker);
     count_from_now(&broker);
     broker

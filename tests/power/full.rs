@@ -7,19 +7,24 @@ use mqtt_tests::{
 use crate::dark::{Disk, WATCHED, ended_broker, give_room};
 
 const MIB: u64 = 1024 * 1024;
-const SMALL: u64 = 140 * MIB;
+pub(crate) const SMALL: u64 = 140 * MIB;
 /// As little as some devices have.
 const TINY: u64 = 24 * MIB;
-const LARGE: u64 = 400 * MIB;
+pub(crate) const LARGE: u64 = 400 * MIB;
 /// Messages that fill the small one for sure.
 const MANY: u16 = 1000;
 const PAYLOAD: usize = 400_000;
 const QUOTA_EXCEEDED: u8 = 0x97;
 
 fn config() -> String {
+    config_with(0)
+}
+
+/// With so many seconds between what is published below `$SYS`.
+pub(crate) fn config_with(sys_interval: u16) -> String {
     format!(
         "listener {{port}} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n\
-         max_queued_messages 0\nmax_queued_bytes 0\nsys_interval 0\n\
+         max_queued_messages 0\nmax_queued_bytes 0\nsys_interval {sys_interval}\n\
          persistence true\npersistence_location {{folder}}/{WATCHED}/store\n"
     )
 }
@@ -63,25 +68,37 @@ fn answer(wire: &mut Wire, packet: &[u8]) -> Packet {
 
 /// A broker whose disk is full, and how many messages it acknowledged for a session that is away.
 fn full_broker(bytes: u64) -> (Broker, usize) {
+    let broker = small_broker(bytes, &config());
+    let acked = fill(&broker);
+    (broker, acked)
+}
+
+/// A broker whose disk has so many bytes.
+pub(crate) fn small_broker(bytes: u64, config: &str) -> Broker {
     let mut broker = ended_broker();
     give_room(&broker, bytes);
     broker.set_variables(Disk::new(0).with_room().traced().variables());
-    broker.start_again(&config());
-    let mut keeper = Wire::greeted(&broker, &connect_durable("keeper"));
+    broker.start_again(config);
+    broker
+}
+
+/// Fills the disk; how many messages were acknowledged for a session that is away.
+pub(crate) fn fill(broker: &Broker) -> usize {
+    let mut keeper = Wire::greeted(broker, &connect_durable("keeper"));
     keeper.send(&subscribe(1, "jobs/#", 1));
     keeper.packets_until(9);
     keeper.send(b"\xe0\x00");
     keeper.expect_closed();
     for (acked, number) in (1..=MANY).enumerate() {
-        let mut publisher = Wire::greeted(&broker, &connect(Level::V4, "publisher"));
+        let mut publisher = Wire::greeted(broker, &connect(Level::V4, "publisher"));
         // Without an answer it is not acknowledged.
         publisher.send(&publish("jobs/1", &[b'x'; PAYLOAD], Some(number)));
         match publisher.packet() {
             Some(answer) => assert!(answer.is_type(4), "{answer:02x?}"),
-            None => return (broker, acked),
+            None => return acked,
         }
     }
-    panic!("{MANY} messages of {PAYLOAD} bytes found room in {bytes}");
+    panic!("{MANY} messages of {PAYLOAD} bytes found room");
 }
 
 /// Takes and acknowledges what the session is owed, which is so many messages at least.

@@ -16,6 +16,7 @@ mod dark;
 mod faults;
 mod fresh;
 mod full;
+mod health;
 mod lone;
 #[path = "../crash/publisher.rs"]
 mod publisher;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::load::Load;
 use crate::engine::commons::counters::Tally;
+use crate::store::{self, Health};
 
 /// What the broker knows of itself at a moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,10 @@ pub(super) struct Snapshot {
     pub(super) retained: u64,
     /// The most sessions there ever were at such a moment.
     pub(super) clients_maximum: u64,
+    /// How the store is.
+    pub(super) health: Health,
+    /// What is in the store, if there is one.
+    pub(super) store: Option<store::Figures>,
 }
 
 /// A figure and the topic it is published to.
@@ -30,7 +35,7 @@ const fn row(topic: &'static str, figure: fn(&Snapshot) -> Option<u64>) -> Row {
     Row { topic, figure }
 }
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 26] = [
     row("clients/total", |s| Some(s.tally.clients_total)),
     row("clients/maximum", |s| {
         Some(s.clients_maximum).filter(|maximum| *maximum > 1)
@@ -45,6 +50,9 @@ const ROWS: [Row; 23] = [
     row("store/messages/bytes", |s| {
         Some(s.tally.messages_stored_bytes)
     }),
+    row("store/disk/messages", |s| Some(s.store?.messages)),
+    row("store/disk/bytes", |s| Some(s.store?.bytes)),
+    row("store/disk/commits", |s| Some(s.store?.commits)),
     row("subscriptions/count", |s| Some(s.tally.subscriptions)),
     row("shared_subscriptions/count", |s| {
         Some(s.tally.shared_subscriptions)
@@ -89,6 +97,7 @@ fn stored(snapshot: &Snapshot) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     said: [Option<u64>; ROWS.len()],
+    said_health: Option<Health>,
     load: Load,
     clients_maximum: u64,
     begun: bool,
@@ -110,6 +119,7 @@ impl Figures {
                 format!("{} version {}", super::NAME, super::VERSION),
             );
         }
+        self.update_health(snapshot.health, &mut say);
         say("uptime", format!("{} seconds", snapshot.uptime.as_secs()));
         self.clients_maximum = self.clients_maximum.max(snapshot.tally.clients_total);
         snapshot.clients_maximum = self.clients_maximum;
@@ -128,6 +138,13 @@ impl Figures {
                     format!("{average:.2}"),
                 );
             });
+    }
+
+    /// Says how the store is, if that changed.
+    pub(super) fn update_health(&mut self, health: Health, mut say: impl FnMut(&str, String)) {
+        if self.said_health.replace(health) != Some(health) {
+            say("store/state", health.to_string());
+        }
     }
 }
 
@@ -155,8 +172,10 @@ mod tests {
     fn everything_is_said_once_and_then_only_what_changed() {
         let mut figures = Figures::default();
         let first = said(&mut figures, Snapshot::default(), 0);
-        // Version, uptime, all figures but clients/maximum, 27 averages.
-        assert_eq!(first.len(), 2 + ROWS.len() - 1 + 27);
+        // Version, uptime, state of the store, all figures but clients/maximum and those of the store, 27
+        // averages.
+        assert_eq!(first.len(), 3 + ROWS.len() - 4 + 27);
+        assert!(first.contains(&("store/state".to_owned(), "off".to_owned())));
         let version = format!("mqtt-broker version {}", env!("CARGO_PKG_VERSION"));
         assert_eq!(first[0], ("version".to_owned(), version));
         assert!(first.contains(&("retained messages/count".to_owned(), "0".to_owned())));
@@ -195,6 +214,39 @@ mod tests {
         assert_eq!(maximum(5).as_deref(), Some("5"));
         assert_eq!(maximum(2), None);
         assert_eq!(maximum(6).as_deref(), Some("6"));
+    }
+
+    #[test]
+    fn the_state_of_the_store_is_said_between_the_figures_too_and_only_if_it_changed() {
+        let mut figures = Figures::default();
+        let snapshot = Snapshot {
+            health: Health::Ok,
+            store: Some(store::Figures {
+                messages: 3,
+                bytes: 8192,
+                commits: 2,
+            }),
+            ..Snapshot::default()
+        };
+        let first = said(&mut figures, snapshot, 0);
+        for (topic, payload) in [
+            ("store/state", "ok"),
+            ("store/disk/messages", "3"),
+            ("store/disk/bytes", "8192"),
+            ("store/disk/commits", "2"),
+        ] {
+            assert!(
+                first.contains(&(topic.to_owned(), payload.to_owned())),
+                "{topic}"
+            );
+        }
+        let mut states = Vec::new();
+        for health in [Health::Ok, Health::Full, Health::Full, Health::Failed] {
+            figures.update_health(health, |topic, payload| {
+                states.push(format!("{topic} {payload}"));
+            });
+        }
+        assert_eq!(states, ["store/state full", "store/state failed"]);
     }
 
     #[test]

@@ -11,12 +11,16 @@ use super::sys_figures::{Figures, Snapshot};
 use crate::engine::commons::Commons;
 use crate::engine::commons::counters::Tally;
 use crate::runtime::Clock;
+use crate::store::{Health, Store};
 
 /// Publishes what the broker counts.
 #[derive(Debug)]
 pub struct SysTopics {
     commons: Arc<Commons>,
     clock: Clock,
+    /// The store, if there is one, and how it is.
+    store: Option<Store>,
+    health: watch::Receiver<Health>,
     started: Instant,
     /// When figures were published last.
     before: Instant,
@@ -26,11 +30,19 @@ pub struct SysTopics {
 impl SysTopics {
     /// Figures of a broker that starts now.
     #[must_use]
-    pub fn new(commons: Arc<Commons>, clock: Clock) -> Self {
+    pub fn new(
+        commons: Arc<Commons>,
+        clock: Clock,
+        store: Option<(Store, watch::Receiver<Health>)>,
+    ) -> Self {
         let started = clock.now().instant;
+        let (store, health) = store.unzip();
         Self {
             commons,
             clock,
+            store,
+            // Without a store it never changes.
+            health: health.unwrap_or_else(|| watch::channel(Health::Off).1),
             started,
             before: started,
             figures: Figures::default(),
@@ -38,7 +50,8 @@ impl SysTopics {
     }
 
     /// Publishes everything at once, then what changed whenever the seconds since 1970 are a
-    /// multiple of `sys_interval`; nothing while that is 0. Ends when `sys_interval` is dropped.
+    /// multiple of `sys_interval`, but how the store is as soon as it changes; nothing while
+    /// `sys_interval` is 0. Ends when `sys_interval` is dropped, with the last state of the store.
     ///
     /// # Errors
     /// The link to the broker ended.
@@ -56,11 +69,18 @@ impl SysTopics {
                 continue;
             }
             self.publish(link).await?;
-            tokio::select! {
-                () = tokio::time::sleep(until_next(self.clock.now().unix, seconds)) => {}
-                changed = sys_interval.changed() => if changed.is_err() {
-                    return Ok(());
-                },
+            let next = tokio::time::sleep(until_next(self.clock.now().unix, seconds));
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    () = &mut next => break,
+                    changed = sys_interval.changed() => match changed {
+                        Ok(()) => break,
+                        // The store may be why the broker ends.
+                        Err(_) => return self.publish_health(link).await,
+                    },
+                    () = change_of(&mut self.health) => self.publish_health(link).await?,
+                }
             }
         }
     }
@@ -72,10 +92,25 @@ impl SysTopics {
         let mut changed = Vec::new();
         self.figures
             .update(self.snapshot(now), elapsed, |topic, payload| {
-                changed.push((format!("$SYS/broker/{topic}"), payload));
+                changed.push((topic.to_owned(), payload));
             });
+        Self::say(link, changed).await
+    }
+
+    async fn publish_health(&mut self, link: &Client) -> Result<(), ClientError> {
+        let health = *self.health.borrow_and_update();
+        let mut changed = Vec::new();
+        self.figures.update_health(health, |topic, payload| {
+            changed.push((topic.to_owned(), payload));
+        });
+        Self::say(link, changed).await
+    }
+
+    /// Publishes to topics below `$SYS/broker/`.
+    async fn say(link: &Client, changed: Vec<(String, String)>) -> Result<(), ClientError> {
         let mut receipts = Vec::with_capacity(changed.len());
         for (topic, payload) in changed {
+            let topic = format!("$SYS/broker/{topic}");
             let publication = Publication::new(&topic, payload)
                 .qos(QoS::ExactlyOnce)
                 .retain(true);
@@ -97,7 +132,16 @@ impl SysTopics {
             tally,
             retained: self.commons.retained.count(),
             clients_maximum: 0,
+            health: *self.health.borrow(),
+            store: self.store.as_ref().map(Store::figures),
         }
+    }
+}
+
+/// Waits for the next change, for ever where none can come any more.
+async fn change_of(health: &mut watch::Receiver<Health>) {
+    if health.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

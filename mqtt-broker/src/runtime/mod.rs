@@ -19,6 +19,7 @@ mod quota;
 mod shard_sink;
 mod shard_thread;
 mod sockets;
+mod store_thread;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -29,20 +30,19 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::thread::JoinHandle;
 
 use mio::{Poll, Token, Waker};
 use mqtt_codec::ReasonCode;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::engine::commons::Commons;
 use crate::engine::commons::counters::Tally;
 use crate::engine::ids::ShardId;
 use crate::engine::limits::Settings;
 use crate::engine::store_op::SavedSession;
-use crate::store::Store;
 use crate::store::database::Database;
+use crate::store::{Health, Store};
 
 pub use clock::Clock;
 pub use descriptors::raise_descriptor_limit;
@@ -55,6 +55,7 @@ use gate::Gate;
 use mailbox::{Mail, Post};
 use quota::Quota;
 use shard_thread::{ShardStart, Shared};
+use store_thread::StoreThread;
 use threads::{Crew, Supervisor};
 use verdicts::Oracle;
 
@@ -89,7 +90,7 @@ pub struct Runtime {
     commons: Arc<Commons>,
     clock: Clock,
     crew: Crew,
-    store: Option<(Store, JoinHandle<()>)>,
+    store: Option<StoreThread>,
     failures: mpsc::Receiver<ThreadFailure>,
     /// The first failure that was told.
     failure: Option<ThreadFailure>,
@@ -156,7 +157,7 @@ impl Runtime {
         drop((shared, listeners));
         spawn_shards(starts, &supervisor, &post, &mut crew)?;
         let store = writer
-            .map(|(store, database)| start_writer(store, database, &post, &supervisor))
+            .map(|(store, database)| StoreThread::start(store, database, &post, &supervisor))
             .transpose()?;
         let next_link = AtomicU16::new(0);
         Ok(Self {
@@ -206,9 +207,16 @@ impl Runtime {
 
     /// Has the store bring everything into its one file, if there is one.
     pub fn save(&self) {
-        if let Some((store, _)) = &self.store {
-            store.save();
+        if let Some(thread) = &self.store {
+            thread.store.save();
         }
+    }
+
+    /// The store and how it is, if there is one.
+    #[must_use]
+    pub fn store(&self) -> Option<(Store, watch::Receiver<Health>)> {
+        let thread = self.store.as_ref()?;
+        Some((thread.store.clone(), thread.health.clone()))
     }
 
     /// The clock of all shards.
@@ -257,9 +265,8 @@ impl Runtime {
                 let _ = thread.join();
             }
             // The last that was to be kept came from their last turns.
-            if let Some((store, thread)) = store {
-                store.end();
-                let _ = thread.join();
+            if let Some(thread) = store {
+                thread.end();
             }
         }
         let failure = self.failure.or_else(|| self.failures.try_recv().ok());
@@ -282,21 +289,6 @@ fn at_home(commons: &Commons, sessions: Vec<SavedSession>) -> HashMap<ShardId, V
         homes.entry(home).or_default().push(session);
     }
     homes
-}
-
-/// Starts the thread that writes the store.
-fn start_writer(
-    store: Store,
-    database: Database,
-    post: &Arc<Post>,
-    supervisor: &Supervisor,
-) -> io::Result<(Store, JoinHandle<()>)> {
-    let (writer, post) = (store.clone(), Arc::clone(post));
-    let thread = supervisor.spawn("store".to_owned(), move || {
-        let written = writer.write(database, |shard| post.wake(shard));
-        written.map_err(io::Error::other)
-    })?;
-    Ok((store, thread))
 }
 
 /// A poller for each shard, and what wakes it.

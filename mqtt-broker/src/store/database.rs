@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, Params, params};
 use super::StoreError;
 use super::blob;
 use super::cleared::Cleared;
+use super::health::Figures;
 use super::hot::Hot;
 use super::ledger::Effect;
 use super::room::Room;
@@ -44,6 +45,8 @@ pub struct Database {
     /// Messages in `msg`, which nobody could count without reading them all, and what the file says.
     pub(super) messages: i64,
     pub(super) messages_written: i64,
+    /// Transactions since it was opened.
+    commits: u64,
     /// Pages that were read and not handed over.
     pub(super) pages: Vec<(ShardId, Page)>,
     pub(super) room: Room,
@@ -78,6 +81,7 @@ impl Database {
             cleared: Cleared::default(),
             messages: 0,
             messages_written: 0,
+            commits: 0,
             pages: Vec::new(),
             room: Room::of(path),
         })
@@ -143,9 +147,19 @@ impl Database {
         }
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("COMMIT")?;
+            self.commits += 1;
         }
         self.hot.keep_changes();
         Ok(())
+    }
+
+    /// How much there is, after a commit.
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            messages: u64::try_from(self.messages).unwrap_or(0),
+            bytes: self.room.length(),
+            commits: self.commits,
+        }
     }
 
     /// Brings what the journal has into the file when it is long enough.

@@ -10,6 +10,7 @@ mod cleared;
 pub mod database;
 mod deliveries;
 mod failure;
+mod health;
 mod hot;
 pub mod ledger;
 mod load;
@@ -27,6 +28,7 @@ mod writer;
 use std::num::NonZeroU64;
 
 pub use failure::Failure;
+pub use health::{Figures, Health};
 pub use load::Recovered;
 pub use schema::Sync;
 pub use writer::Store;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::cleared::Turns;
 use super::database::Database;
 use super::failure::Failure;
+use super::health::{Board, Figures};
 use super::ledger::{Effect, Ledger};
 use super::recovery;
 use super::weight::{OP_BYTES, weight};
@@ -43,6 +44,7 @@ struct Desk {
     full: AtomicBool,
     /// The disk has no room for more.
     no_room: AtomicBool,
+    board: Board,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl Store {
             waiting: AtomicU64::new(0),
             full: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
+            board: Board::default(),
         }))
     }
 
@@ -152,6 +155,12 @@ impl Store {
         self.0.no_room.load(Ordering::SeqCst)
     }
 
+    /// How much was in it after the last commit.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.0.board.figures()
+    }
+
     /// Has the writer bring everything into the one file.
     pub fn save(&self) {
         self.inbox().checkpoint = true;
@@ -205,6 +214,7 @@ impl Store {
         let mut effects: Vec<Effect> = Vec::new();
         database.room.hold_reserve();
         loop {
+            self.0.board.note(database.figures());
             let Taken {
                 batches,
                 checkpoint,

@@ -1,0 +1,62 @@
+//! The thread that writes the store, and how others hear how the store is.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use super::mailbox::Post;
+use super::threads::Supervisor;
+use crate::store::database::Database;
+use crate::store::{Health, Store};
+
+/// A store that is written.
+pub(super) struct StoreThread {
+    pub(super) store: Store,
+    pub(super) health: watch::Receiver<Health>,
+    thread: JoinHandle<()>,
+}
+
+impl StoreThread {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no room for one more.
+    pub(super) fn start(
+        store: Store,
+        database: Database,
+        post: &Arc<Post>,
+        supervisor: &Supervisor,
+    ) -> io::Result<Self> {
+        let (writer, post) = (store.clone(), Arc::clone(post));
+        let (say, health) = watch::channel(Health::Ok);
+        let thread = supervisor.spawn("store".to_owned(), move || {
+            let mut was_full = false;
+            let written = writer.write(database, |shard| {
+                let full = writer.has_no_room();
+                if std::mem::replace(&mut was_full, full) != full {
+                    say.send_replace(if full { Health::Full } else { Health::Ok });
+                }
+                post.wake(shard)
+            });
+            written.map_err(|failure| {
+                // Before the broker begins to end because of it.
+                say.send_replace(Health::Failed);
+                io::Error::other(failure)
+            })
+        })?;
+        Ok(Self {
+            store,
+            health,
+            thread,
+        })
+    }
+
+    /// Has everything written, and waits for the end of it.
+    pub(super) fn end(self) {
+        self.store.end();
+        // Panics are caught inside and reported.
+        let _ = self.thread.join();
+    }
+}
