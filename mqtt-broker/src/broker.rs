@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use mqtt_client::{Client, Messages};
+use mqtt_session::time::UnixTime;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -39,6 +40,8 @@ const VERDICTS_WAITING_MAX: usize = 10_000;
 const VERDICT_THREADS_MAX: usize = 8;
 /// How long `$SYS` may take to end before it is cut off.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How far the clock may stand before the last commit without a word, since clocks are corrected.
+const CLOCK_BEHIND: Duration = Duration::from_secs(1);
 
 /// A running broker with threads of its own. [`Broker::stop`] ends it; dropped, it goes on.
 pub struct Broker {
@@ -134,6 +137,8 @@ impl Builder {
         let listeners = Listeners::open(&listen_addresses(&config)?, &log)?;
         let shards = shards.unwrap_or_else(|| shards_of(&config));
         let commons = Arc::new(Commons::new(shards, rand::random()));
+        let last_commit = opened.as_ref().map(|opened| opened.recovered.last_commit);
+        let clock = Clock::start_after(last_commit.unwrap_or_default());
         let mut store_lock = None;
         let mut was_clean = true;
         let store = opened.map(|opened| {
@@ -146,6 +151,7 @@ impl Builder {
             (opened.database, sessions)
         });
         let runtime = Runtime::start(RuntimeConfig {
+            clock,
             commons: Arc::clone(&commons),
             settings: Arc::new(settings),
             listeners,
@@ -359,9 +365,10 @@ fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), Star
     let Plan::Keep(keep) = &plan else {
         return Ok((plan, None));
     };
-    match open_store(keep, Clock::start().now().unix) {
+    let now = Clock::start().now().unix;
+    match open_store(keep, now) {
         Ok(opened) => {
-            tell_findings(&opened, log);
+            tell_findings(&opened, now, log);
             Ok((plan, Some(opened)))
         }
         Err(error) if keep.ordered => Err(error.into()),
@@ -375,7 +382,16 @@ fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), Star
 }
 
 /// Says what was found out about the files of the store.
-fn tell_findings(opened: &Opened, log: &Log) {
+fn tell_findings(opened: &Opened, now: UnixTime, log: &Log) {
+    let behind = opened.recovered.last_commit.saturating_since(now);
+    if behind >= CLOCK_BEHIND {
+        let text = format_args!(
+            "Warning: The clock stands {} s before the last commit of the store: until it is ahead \
+             of that, what expires does so as if time had gone on from there.",
+            behind.as_secs()
+        );
+        log.tell(Level::Warning, text);
+    }
     if let Some(name) = opened.in_memory {
         let text = format_args!(
             "Warning: The store lies in memory ({name}): nothing of it is left when the machine starts \
@@ -401,6 +417,7 @@ fn take_in(recovered: Recovered, commons: &Commons, log: &Log) -> Vec<SavedSessi
         last_numbers: (message, session, version),
         damaged,
         messages,
+        last_commit: _,
     } = recovered;
     commons.numbers.go_on_after(message, session);
     for (_, message) in &retained {

@@ -63,6 +63,11 @@ impl Disk {
         self.with("MQTT_DISK_ROOM", "{folder}/room")
     }
 
+    /// So many seconds are added to what the system says of the calendar.
+    pub(crate) fn with_clock(self, ahead: i64) -> Self {
+        self.with("MQTT_DISK_CLOCK", ahead.to_string())
+    }
+
     /// Syncs do nothing.
     pub(crate) fn lying(self) -> Self {
         self.with("MQTT_DISK_LIES", "1")

@@ -4,11 +4,11 @@ use mqtt_tests::{Broker, Level, Wire, connect, ping, publish, subscribe};
 
 use crate::dark::give_room;
 use crate::faults;
+use crate::five::{Message, subscribed};
 use crate::full::{LARGE, SMALL, config_with, fill, small_broker};
 
 /// Longer than any test takes: what comes does not come because it is time for it.
 const LONG: u16 = 65_535;
-const PUBLISH: u8 = 3;
 const SUBACK: u8 = 9;
 const PINGRESP: u8 = 13;
 const DISCONNECT: u8 = 14;
@@ -16,14 +16,7 @@ const DISCONNECT: u8 = 14;
 /// Somebody of this name who watches these topics below `$SYS/broker/`.
 fn watcher(broker: &Broker, name: &str, filter: &str) -> Wire {
     let mut wire = Wire::greeted(broker, &connect(Level::V5, name));
-    let filter = format!("$SYS/broker/{filter}");
-    let mut packet = vec![0x82, 0, 0, 1, 0, 0];
-    packet.push(u8::try_from(filter.len()).expect("a short filter"));
-    packet.extend(filter.bytes());
-    packet.push(1);
-    packet[1] = u8::try_from(packet.len() - 2).expect("a short packet");
-    wire.send(&packet);
-    wire.packets_until(SUBACK);
+    subscribed(&mut wire, &format!("$SYS/broker/{filter}"), 1);
     wire
 }
 
@@ -33,15 +26,12 @@ fn next(wire: &mut Wire) -> (String, bool) {
     if packet.is_type(DISCONNECT) {
         return (format!("bye {:02x}", packet.byte(0).unwrap_or(0)), false);
     }
-    assert!(packet.is_type(PUBLISH), "{packet:02x?}");
-    let topic_ends = 2 + usize::from(packet.body[1]);
-    let topic = String::from_utf8_lossy(&packet.body[2..topic_ends]);
-    // Behind it stand a packet id and no properties.
-    let id = packet.body[topic_ends..topic_ends + 2].to_owned();
-    let payload = String::from_utf8_lossy(&packet.body[topic_ends + 3..]);
-    wire.send(&[0x40, 2, id[0], id[1]]);
-    let topic = topic.trim_start_matches("$SYS/broker/");
-    (format!("{topic} {payload}"), packet.first & 1 == 1)
+    let message = Message::of(&packet);
+    let [high, low] = message.packet_id.expect("one, at QoS 1");
+    wire.send(&[0x40, 2, high, low]);
+    let topic = message.topic.trim_start_matches("$SYS/broker/");
+    let payload = String::from_utf8_lossy(&message.payload);
+    (format!("{topic} {payload}"), message.retain)
 }
 
 fn expect_state(wire: &mut Wire, state: &str) {

@@ -11,9 +11,11 @@ mod bite;
 mod changer;
 #[path = "../crash/check.rs"]
 mod check;
+mod clock;
 mod cut_loop;
 mod dark;
 mod faults;
+mod five;
 mod fresh;
 mod full;
 mod health;

@@ -92,6 +92,8 @@ impl MessageView<'_> {
     #[must_use]
     pub fn expiry_left(&self, now: UnixTime) -> Option<u32> {
         let expires = self.head.expires?;
+        // [MQTT-3.3.2-6] It is never more than what was received, wherever the clock stands.
+        let now = now.max(self.head.published);
         let left = expires.saturating_since(now).as_millis().div_ceil(1000);
         Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
@@ -261,16 +263,18 @@ pub(crate) mod tests {
     fn the_expiry_counts_down_in_seconds_and_never_says_more_than_was_given() {
         let at = |millis| UnixTime::from_millis(millis);
         let head = MessageHead {
-            expires: Some(at(10_000)),
+            published: at(1),
+            expires: Some(at(10_001)),
             ..MessageHead::default()
         };
         let message = message(head, "t", b"");
         for (now, left, over) in [
             (0, 10, false),
             (1, 10, false),
-            (1_000, 9, false),
-            (9_999, 1, false),
-            (10_000, 0, true),
+            (2, 10, false),
+            (1_001, 9, false),
+            (10_000, 1, false),
+            (10_001, 0, true),
         ] {
             assert_eq!(message.view().expiry_left(at(now)), Some(left), "at {now}");
             assert_eq!(message.view().is_expired(at(now)), over, "at {now}");

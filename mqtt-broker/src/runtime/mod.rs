@@ -64,6 +64,8 @@ const MAIL: Token = Token(usize::MAX);
 
 /// What a runtime is made of.
 pub struct RuntimeConfig {
+    /// What time it is.
+    pub clock: Clock,
     /// What the shards share; it says how many there are.
     pub commons: Arc<Commons>,
     /// What the engine is told.
@@ -105,6 +107,7 @@ impl Runtime {
     /// If the system has not enough descriptors or threads.
     pub fn start(config: RuntimeConfig) -> io::Result<Self> {
         let RuntimeConfig {
+            clock,
             commons,
             settings,
             listeners,
@@ -113,7 +116,6 @@ impl Runtime {
             store,
             ..
         } = config;
-        let clock = Clock::start();
         let (polls, wakers) = pollers(commons.shards)?;
         let post = Arc::new(Post::new(wakers));
         let quota = Arc::new(Quota::new(settings.listeners.len(), &limits));
@@ -256,6 +258,7 @@ impl Runtime {
             crew,
             oracle,
             store,
+            clock,
             ..
         } = self;
         drop(oracle);
@@ -266,7 +269,7 @@ impl Runtime {
             }
             // The last that was to be kept came from their last turns.
             if let Some(thread) = store {
-                thread.end();
+                thread.end(clock.now().unix);
             }
         }
         let failure = self.failure.or_else(|| self.failures.try_recv().ok());

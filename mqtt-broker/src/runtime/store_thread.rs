@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use mqtt_session::time::UnixTime;
 use tokio::sync::watch;
 
 use super::mailbox::Post;
@@ -54,7 +55,8 @@ impl StoreThread {
     }
 
     /// Has everything written, and waits for the end of it.
-    pub(super) fn end(self) {
+    pub(super) fn end(self, now: UnixTime) {
+        self.store.note_time(now);
         self.store.end();
         // Panics are caught inside and reported.
         let _ = self.thread.join();

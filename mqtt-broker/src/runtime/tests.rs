@@ -91,6 +91,7 @@ fn start_with(
     store: Option<(Database, Vec<SavedSession>)>,
 ) -> Runtime {
     Runtime::start(RuntimeConfig {
+        clock: Clock::start(),
         commons: Arc::new(Commons::new(shards, [7; 32])),
         settings: Arc::new(Settings {
             durable: store.is_some(),

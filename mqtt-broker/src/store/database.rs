@@ -15,6 +15,7 @@ use super::blob;
 use super::cleared::Cleared;
 use super::health::Figures;
 use super::hot::Hot;
+use super::last_commit::LastCommit;
 use super::ledger::Effect;
 use super::room::Room;
 use super::schema::{self, Sync};
@@ -45,6 +46,7 @@ pub struct Database {
     /// Messages in `msg`, which nobody could count without reading them all, and what the file says.
     pub(super) messages: i64,
     pub(super) messages_written: i64,
+    pub(super) last_commit: LastCommit,
     /// Transactions since it was opened.
     commits: u64,
     /// Pages that were read and not handed over.
@@ -81,6 +83,7 @@ impl Database {
             cleared: Cleared::default(),
             messages: 0,
             messages_written: 0,
+            last_commit: LastCommit::default(),
             commits: 0,
             pages: Vec::new(),
             room: Room::of(path),
@@ -121,6 +124,7 @@ impl Database {
         }
         self.hot.undo_changes();
         self.pages.clear();
+        self.last_commit.forget_written();
         self.recall()
     }
 
@@ -146,11 +150,17 @@ impl Database {
             self.messages_written = self.messages;
         }
         if !self.connection.is_autocommit() {
+            self.write_last_commit()?;
             self.connection.execute_batch("COMMIT")?;
             self.commits += 1;
         }
         self.hot.keep_changes();
         Ok(())
+    }
+
+    /// The time, which goes with the next commits. It does not go back.
+    pub fn note_time(&mut self, now: UnixTime) {
+        self.last_commit.note(now);
     }
 
     /// How much there is, after a commit.

@@ -32,6 +32,8 @@ pub struct Recovered {
     pub damaged: Vec<String>,
     /// Messages in the store.
     pub messages: u64,
+    /// When the last commit was. If the clock stands before it, time has to go on from there.
+    pub last_commit: UnixTime,
 }
 
 /// What waits for each session, in memory or not.
@@ -53,6 +55,9 @@ impl Database {
     pub fn load(&mut self, now: UnixTime) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        recovered.last_commit = self.load_last_commit()?;
+        let now = now.max(recovered.last_commit);
+        self.note_time(now);
         self.gone = self.load_gone()?;
         self.messages = self.load_count()?;
         self.end_unkept()?;

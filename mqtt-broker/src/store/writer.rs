@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mqtt_session::time::UnixTime;
+
 use super::cleared::Turns;
 use super::database::Database;
 use super::failure::Failure;
@@ -44,6 +46,8 @@ struct Desk {
     full: AtomicBool,
     /// The disk has no room for more.
     no_room: AtomicBool,
+    /// The time, in milliseconds since 1970.
+    time: AtomicU64,
     board: Board,
 }
 
@@ -87,8 +91,14 @@ impl Store {
             waiting: AtomicU64::new(0),
             full: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
+            time: AtomicU64::new(0),
             board: Board::default(),
         }))
+    }
+
+    /// The time, which is kept with what is submitted next.
+    pub fn note_time(&self, now: UnixTime) {
+        self.0.time.fetch_max(now.as_millis(), Ordering::Relaxed);
     }
 
     /// Hands a batch over. Never waits.
@@ -220,6 +230,8 @@ impl Store {
                 checkpoint,
                 ending,
             } = self.take(database);
+            let time = self.0.time.load(Ordering::Relaxed);
+            database.note_time(UnixTime::from_millis(time));
             if batches.is_empty() && ending {
                 database.commit()?;
                 database.end_run()?;

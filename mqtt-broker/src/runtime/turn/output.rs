@@ -18,6 +18,7 @@ impl Turn {
             to_store.submitted.0 += 1;
             let ops = std::mem::take(&mut to_store.ops);
             let awaited = std::mem::take(&mut to_store.awaited);
+            store.note_time(self.sink.now.unix);
             store.submit(self.sink.me, to_store.submitted, ops, awaited);
         }
         store.note_turn(self.sink.me);

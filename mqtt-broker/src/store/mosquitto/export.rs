@@ -45,12 +45,14 @@ pub fn export(
     out: &mut impl Write,
 ) -> Result<Counts, ExportError> {
     let Recovered {
+        last_commit,
         sessions,
         retained,
         last_numbers: (last_number, ..),
         damaged,
         ..
     } = database.load(now)?;
+    let now = now.max(last_commit);
     let mut export = Export {
         now,
         out,

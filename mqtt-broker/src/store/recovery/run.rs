@@ -65,6 +65,7 @@ impl Database {
             "INSERT OR REPLACE INTO meta(k, v) VALUES('{KEY}', {clean});
              INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;"
         ))?;
+        self.insert_last_commit()?;
         transaction.commit()?;
         Ok(true)
     }
