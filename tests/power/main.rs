@@ -22,6 +22,7 @@ mod health;
 mod lone;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod renewal;
 #[path = "../crash/reuse.rs"]
 mod reuse;
 #[path = "../crash/rng.rs"]

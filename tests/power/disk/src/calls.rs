@@ -329,18 +329,30 @@ pub unsafe extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
+pub unsafe extern "C" fn linkat(
+    from_folder: c_int,
+    from: *const c_char,
+    to_folder: c_int,
+    to: *const c_char,
+    flags: c_int,
+) -> c_int {
     let arguments = [
-        AT_FDCWD as usize,
+        from_folder as usize,
         from.addr(),
-        AT_FDCWD as usize,
+        to_folder as usize,
         to.addr(),
-        0,
+        number(flags),
     ];
     // SAFETY: the caller's own arguments.
     let pass = || unsafe { real::pass(libc::SYS_linkat, arguments) };
     // SAFETY: what the caller promises the C library.
-    to_int(unsafe { about_path(AT_FDCWD, to, |disk, to| disk.link(to, pass), pass) })
+    to_int(unsafe { about_path(to_folder, to, |disk, to| disk.link(to, pass), pass) })
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn link(from: *const c_char, to: *const c_char) -> c_int {
+    // SAFETY: passed on.
+    unsafe { linkat(AT_FDCWD, from, AT_FDCWD, to, 0) }
 }
 
 #[unsafe(no_mangle)]

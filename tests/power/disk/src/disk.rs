@@ -410,12 +410,8 @@ impl Disk {
         if !path.exists() {
             return remove();
         }
-        sure(self.names.removing(path.to_owned()));
-        let answer = self.name_changes(path, remove, |_| {});
-        if answer.is_err() {
-            self.names.take_back();
-        }
-        answer
+        let kept = sure(self.names.keep(path));
+        self.name_changes(path, remove, |names| names.removed(path.to_owned(), kept))
     }
 
     pub(crate) fn rename(
@@ -424,17 +420,13 @@ impl Disk {
         to: &Path,
         rename: impl FnOnce() -> Answer,
     ) -> Answer {
-        let replaces = to.exists();
-        if replaces {
-            sure(self.names.removing(to.to_owned()));
-        }
-        let answer = self.name_changes(to, rename, |names| {
+        let replaced = to.exists().then(|| sure(self.names.keep(to)));
+        self.name_changes(to, rename, |names| {
+            if let Some(kept) = replaced {
+                names.removed(to.to_owned(), kept);
+            }
             names.renamed(from.to_owned(), to.to_owned());
-        });
-        if answer.is_err() && replaces {
-            self.names.take_back();
-        }
-        answer
+        })
     }
 
     pub(crate) fn make_folder(&mut self, path: &Path, make: impl FnOnce() -> Answer) -> Answer {

@@ -66,25 +66,24 @@ impl Names {
         self.changes.push(Change::MadeFolder(path));
     }
 
-    /// The file at this path is about to be removed or replaced.
-    pub(crate) fn removing(&mut self, path: PathBuf) -> io::Result<()> {
+    /// The file at this path is about to be removed or replaced: gives it a name where it stays.
+    pub(crate) fn keep(&mut self, path: &Path) -> io::Result<PathBuf> {
         self.kept += 1;
         // An earlier process may have had our number, and what it kept is of no use any more.
         let own = format!("{}-{}", std::process::id(), self.kept);
         let kept = self.attic.join(own);
         let _ = fs::remove_file(&kept);
-        fs::hard_link(&path, &kept)?;
+        fs::hard_link(path, &kept)?;
+        Ok(kept)
+    }
+
+    /// It was; see [`Self::keep`].
+    pub(crate) fn removed(&mut self, path: PathBuf, kept: PathBuf) {
         self.changes.push(Change::Removed { path, kept });
-        Ok(())
     }
 
     pub(crate) fn renamed(&mut self, from: PathBuf, to: PathBuf) {
         self.changes.push(Change::Renamed { from, to });
-    }
-
-    /// What was about to happen did not.
-    pub(crate) fn take_back(&mut self) {
-        self.changes.pop();
     }
 
     /// Everything in this folder stays.
