@@ -140,7 +140,7 @@ impl Broker {
         s: usize,
         now: Now,
         pace: Pace,
-        (network, store, dice): (&mut Network, &mut Store, &mut Dice),
+        (network, store, dice): (&mut Network, &mut dyn Store, &mut Dice),
     ) -> bool {
         self.busy = false;
         self.sinks[s].now = now.instant;
@@ -278,7 +278,7 @@ impl Broker {
     }
 
     /// Verdicts, news and what became durable.
-    fn hear(&mut self, s: usize, now: Now, pace: Pace, store: &mut Store, dice: &mut Dice) {
+    fn hear(&mut self, s: usize, now: Now, pace: Pace, store: &mut dyn Store, dice: &mut Dice) {
         let late = matches!(pace, Pace::Some);
         let asked = std::mem::take(&mut self.sinks[s].questions);
         self.verdicts[s].extend(asked);
@@ -310,7 +310,7 @@ impl Broker {
         }
     }
 
-    fn submit(&mut self, s: usize, store: &mut Store) {
+    fn submit(&mut self, s: usize, store: &mut dyn Store) {
         let sink = &mut self.sinks[s];
         if !sink.ops.is_empty() {
             sink.batches += 1;

@@ -2,25 +2,25 @@
 
 use mqtt_broker::engine::commons::counters::Tally;
 use mqtt_broker::engine::out_queue::FULL_BYTES;
+use mqtt_broker::store::Recovered;
 use mqtt_codec::TopicName;
 use mqtt_session::time::Now;
 
 use super::broker::{Broker, Mail};
 use super::network::{LinkId, Network};
-use super::store::Store;
 use super::topics::TOPICS;
 
 impl Broker {
     /// Takes in what a store kept.
-    pub(crate) fn restore(&mut self, now: Now, store: &Store) {
-        let (message, session, version) = store.disk.last_numbers();
+    pub(crate) fn restore(&mut self, now: Now, recovered: Recovered) {
+        let (message, session, version) = recovered.last_numbers;
         self.commons.numbers.go_on_after(message, session);
-        for message in store.disk.retained() {
-            self.commons.retained.set(&message);
+        for (_, message) in &recovered.retained {
+            self.commons.retained.set(message);
         }
         self.commons.retained.go_on_after(version);
         self.commons.retained.remove_expired(now.unix);
-        for saved in store.disk.sessions() {
+        for saved in recovered.sessions {
             for (shard, sink) in self.shards.iter_mut().zip(&mut self.sinks) {
                 if shard.is_home_of(&saved.session.client_id) {
                     shard.restore(now, saved.clone(), sink);

@@ -53,8 +53,8 @@ impl World {
             for shard in 0..self.broker.shards() {
                 busy |= self.shard_turn(shard, Pace::All);
             }
-            if !self.store.is_idle() {
-                self.store.now = self.now;
+            if self.store.waits_since().is_some() {
+                self.store.set_clock(self.clocks());
                 busy |= self.store.apply(usize::MAX);
                 busy |= self.store.commit();
             }

@@ -28,7 +28,6 @@ mod requests;
 mod sent;
 mod sockets;
 mod store;
-mod tables;
 mod topics;
 mod trace;
 mod trouble;

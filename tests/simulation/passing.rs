@@ -35,16 +35,14 @@ impl World {
                 .filter_map(|s| Some((self.broker.next_deadline(s)?.as_millis(), s)))
                 .filter(|(due, _)| *due <= to)
                 .min();
-            let lazy = self
-                .store
-                .uncommitted_since
-                .map(|since| since + LAZY_MILLIS);
+            let lazy = self.store.waits_since();
+            let lazy = lazy.map(|since| since + LAZY_MILLIS);
             match (due, lazy.filter(|lazy| *lazy <= to)) {
                 (due, Some(lazy)) if due.is_none_or(|(due, _)| lazy < due) => {
                     self.set_clock(lazy);
                     self.store.apply(usize::MAX);
                     self.store.commit();
-                    if self.store.uncommitted_since.is_some() {
+                    if self.store.waits_since().is_some() {
                         // Parts are still on their way: their shards have to move on.
                         for shard in 0..self.broker.shards() {
                             self.shard_turn(shard, Pace::All);
@@ -63,13 +61,13 @@ impl World {
 
     fn set_clock(&mut self, to: u64) {
         self.now = self.now.max(to);
-        self.store.now = self.now;
+        self.store.set_clock(self.clocks());
         self.trace.now = self.now - START;
     }
 
     pub(super) fn store_works(&mut self) {
         let most = *self.dice.pick(&[1, 3, 10, usize::MAX, usize::MAX]);
-        self.store.now = self.now;
+        self.store.set_clock(self.clocks());
         self.store.apply(most);
         if self.dice.chance(70) {
             self.store.commit();

@@ -74,9 +74,9 @@ impl World {
                 self.model.parted_ungreeted(facts.life, now);
             }
         }
-        self.store.now = now;
+        self.store.set_clock(self.clocks());
         self.store.crash(&mut self.dice);
-        self.store.begin(usize::from(shards));
+        let recovered = self.store.begin(shards);
         let settings = self.plan.settings(self.locked);
         let random = self.dice.bytes();
         let broker = Broker::new(shards, self.plan.mails_max, random, &settings);
@@ -85,8 +85,8 @@ impl World {
         for facts in &mut self.facts {
             facts.connect_read = None;
         }
-        self.counts.restored += self.store.disk.sessions().len() as u64;
+        self.counts.restored += recovered.sessions.len() as u64;
         let clocks = self.clocks();
-        self.broker.restore(clocks, &self.store);
+        self.broker.restore(clocks, recovered);
     }
 }

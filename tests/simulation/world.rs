@@ -11,7 +11,7 @@ use super::dice::Dice;
 use super::model::{Expected, Life, Message, Model, SessionAt};
 use super::network::Network;
 use super::plan::{ClientPlan, Plan, Reads, WATCHER};
-use super::store::Store;
+use super::store::{StandIn, Store};
 use super::topics::{CLIENTS_MAX, Filter, Topic, WILL_TOPIC};
 use super::trace::{Counts, Trace};
 use super::{Outcome, payload};
@@ -69,7 +69,7 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) facts: Vec<LinkFacts>,
     pub(super) broker: Broker,
-    pub(super) store: Store,
+    pub(super) store: Box<dyn Store>,
     pub(super) clients: Vec<Client>,
     pub(super) model: Model,
     pub(super) counts: Counts,
@@ -86,8 +86,8 @@ impl World {
         let plan = Plan::draw(&mut dice);
         let settings = plan.settings(false);
         let broker = Broker::new(plan.shards, plan.mails_max, dice.bytes(), &settings);
-        let mut store = Store::default();
-        store.begin(usize::from(plan.shards));
+        let mut store: Box<dyn Store> = Box::new(StandIn::default());
+        store.begin(plan.shards);
         let mut world = Self {
             now: START,
             network: Network::default(),
@@ -209,13 +209,14 @@ impl World {
 
     /// A shard takes a turn. Whether anything was done.
     pub(super) fn shard_turn(&mut self, shard: usize, pace: Pace) -> bool {
-        self.store.now = self.now;
-        let around = (&mut self.network, &mut self.store, &mut self.dice);
-        let now = Now {
-            instant: Instant::from_millis(self.now),
-            unix: UnixTime::from_millis(START_UNIX + (self.now - START)),
-        };
-        let busy = self.broker.turn(shard, now, pace, around);
+        let now = self.clocks();
+        self.store.set_clock(now);
+        let busy = self.broker.turn(
+            shard,
+            now,
+            pace,
+            (&mut self.network, &mut *self.store, &mut self.dice),
+        );
         self.take_in(shard);
         busy
     }
@@ -257,7 +258,7 @@ impl World {
         self.counts.seeds = 1;
         self.counts.steps = steps;
         self.counts.wills = self.model.wills.count();
-        (self.counts.pages, self.counts.paged) = self.store.read;
+        (self.counts.pages, self.counts.paged) = self.store.read();
         Outcome {
             counts: self.counts,
             hash: self.trace.hash,

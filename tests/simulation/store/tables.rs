@@ -63,10 +63,11 @@ impl Tables {
         (self.last_message, self.last_session, version)
     }
 
-    /// The retained messages.
-    pub(crate) fn retained(&self) -> impl Iterator<Item = Message> {
+    /// The retained messages with their versions.
+    pub(crate) fn retained(&self) -> Vec<(u64, Message)> {
         let messages = self.retained.values();
-        messages.filter_map(|(_, message)| message.clone())
+        let messages = messages.filter_map(|(version, message)| Some((*version, message.clone()?)));
+        messages.collect()
     }
 
     /// The sessions, each with its messages.

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_broker::engine::store_op::{MessageNo, Page, Row, StoreOp, Urgency};
+use mqtt_broker::store::Recovered;
+use mqtt_session::time::Now;
 
-use super::dice::Dice;
+use super::Store;
 use super::tables::{Tables, Transaction};
-
-/// Time after which what nobody waits for is committed too.
-pub(crate) const LAZY_MILLIS: u64 = 1_000;
+use crate::simulation::dice::Dice;
 
 /// A publish whose parts are awaited.
 #[derive(Debug, Default)]
@@ -30,10 +30,10 @@ struct Queued {
     op: StoreOp,
 }
 
-/// The store of one world; it outlives the lives of its broker.
+/// The stand-in.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
-    pub(crate) disk: Tables,
+pub(crate) struct StandIn {
+    disk: Tables,
     /// What took effect and is not on disk for certain.
     log: Vec<Transaction>,
     queues: Vec<VecDeque<Queued>>,
@@ -41,86 +41,15 @@ pub(crate) struct Store {
     durable: Vec<u64>,
     /// Pages that were read for each shard.
     pages: Vec<VecDeque<Page>>,
-    /// Pages that were read in all, and the messages in them.
-    pub(crate) read: (u64, u64),
+    read: (u64, u64),
     rendezvous: BTreeMap<MessageNo, Rendezvous>,
     place: u64,
-    /// Since when something waits that nobody waits for, in milliseconds.
-    pub(crate) uncommitted_since: Option<u64>,
-    pub(crate) now: u64,
+    waits_since: Option<u64>,
+    /// Milliseconds.
+    now: u64,
 }
 
-impl Store {
-    /// A new life of the broker begins, with so many shards.
-    pub(crate) fn begin(&mut self, shards: usize) {
-        self.log.clear();
-        self.queues = (0..shards).map(|_| VecDeque::new()).collect();
-        self.submitted = vec![0; shards];
-        self.durable = vec![0; shards];
-        self.pages = (0..shards).map(|_| VecDeque::new()).collect();
-        self.rendezvous.clear();
-        self.uncommitted_since = None;
-    }
-
-    /// Takes a shard's batch.
-    pub(crate) fn submit(&mut self, shard: usize, batch: u64, ops: Vec<(StoreOp, Urgency)>) {
-        self.uncommitted_since.get_or_insert(self.now);
-        self.submitted[shard] = batch;
-        for (op, _) in ops {
-            match &op {
-                StoreOp::Publish(publish) => {
-                    let meeting = self.rendezvous.entry(publish.number).or_default();
-                    meeting.outstanding += i64::from(publish.awaits);
-                    meeting.waiting += 1;
-                }
-                StoreOp::Part(part) => {
-                    let meeting = self.rendezvous.entry(part.of).or_default();
-                    meeting.outstanding += i64::from(part.awaits) - 1;
-                    meeting.waiting += 1;
-                    meeting.rows.extend(part.rows.iter().cloned());
-                }
-                _ => {}
-            }
-            self.place += 1;
-            let place = self.place;
-            self.queues[shard].push_back(Queued { place, batch, op });
-        }
-    }
-
-    /// The last ticket of a shard that is durable.
-    pub(crate) fn durable(&self, shard: usize) -> u64 {
-        self.durable[shard]
-    }
-
-    /// The next page for a shard.
-    pub(crate) fn next_page(&mut self, shard: usize) -> Option<Page> {
-        self.pages[shard].pop_front()
-    }
-
-    /// Whether anything waits to take effect or to be committed.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.uncommitted_since.is_none()
-    }
-
-    /// Has up to so many operations take effect, in the order in which they were submitted as far as
-    /// those in front of them do not wait. Whether any did.
-    pub(crate) fn apply(&mut self, most: usize) -> bool {
-        for done in 0..most {
-            let ready = (0..self.queues.len())
-                .filter_map(|shard| {
-                    let first = self.queues[shard].front()?;
-                    self.may_apply(&first.op).then_some((first.place, shard))
-                })
-                .min();
-            let Some((_, shard)) = ready else {
-                return done > 0;
-            };
-            let queued = self.queues[shard].pop_front().expect("it is there");
-            self.apply_one(queued.op);
-        }
-        true
-    }
-
+impl StandIn {
     fn may_apply(&self, op: &StoreOp) -> bool {
         match op {
             StoreOp::Publish(publish) => self.rendezvous[&publish.number].outstanding == 0,
@@ -146,9 +75,84 @@ impl Store {
             self.rendezvous.remove(&number);
         }
     }
+}
 
-    /// Everything that took effect is on disk. Whether that is news.
-    pub(crate) fn commit(&mut self) -> bool {
+impl Store for StandIn {
+    fn set_clock(&mut self, now: Now) {
+        self.now = now.instant.as_millis();
+    }
+
+    fn begin(&mut self, shards: u16) -> Recovered {
+        let shards = usize::from(shards);
+        self.log.clear();
+        self.queues = (0..shards).map(|_| VecDeque::new()).collect();
+        self.submitted = vec![0; shards];
+        self.durable = vec![0; shards];
+        self.pages = (0..shards).map(|_| VecDeque::new()).collect();
+        self.rendezvous.clear();
+        self.waits_since = None;
+        Recovered {
+            sessions: self.disk.sessions(),
+            retained: self.disk.retained(),
+            last_numbers: self.disk.last_numbers(),
+            ..Recovered::default()
+        }
+    }
+
+    fn submit(&mut self, shard: usize, batch: u64, ops: Vec<(StoreOp, Urgency)>) {
+        self.waits_since.get_or_insert(self.now);
+        self.submitted[shard] = batch;
+        for (op, _) in ops {
+            match &op {
+                StoreOp::Publish(publish) => {
+                    let meeting = self.rendezvous.entry(publish.number).or_default();
+                    meeting.outstanding += i64::from(publish.awaits);
+                    meeting.waiting += 1;
+                }
+                StoreOp::Part(part) => {
+                    let meeting = self.rendezvous.entry(part.of).or_default();
+                    meeting.outstanding += i64::from(part.awaits) - 1;
+                    meeting.waiting += 1;
+                    meeting.rows.extend(part.rows.iter().cloned());
+                }
+                _ => {}
+            }
+            self.place += 1;
+            let place = self.place;
+            self.queues[shard].push_back(Queued { place, batch, op });
+        }
+    }
+
+    fn durable(&self, shard: usize) -> u64 {
+        self.durable[shard]
+    }
+
+    fn next_page(&mut self, shard: usize) -> Option<Page> {
+        self.pages[shard].pop_front()
+    }
+
+    fn waits_since(&self) -> Option<u64> {
+        self.waits_since
+    }
+
+    fn apply(&mut self, most: usize) -> bool {
+        for done in 0..most {
+            let ready = (0..self.queues.len())
+                .filter_map(|shard| {
+                    let first = self.queues[shard].front()?;
+                    self.may_apply(&first.op).then_some((first.place, shard))
+                })
+                .min();
+            let Some((_, shard)) = ready else {
+                return done > 0;
+            };
+            let queued = self.queues[shard].pop_front().expect("it is there");
+            self.apply_one(queued.op);
+        }
+        true
+    }
+
+    fn commit(&mut self) -> bool {
         let before = self.durable.clone();
         for transaction in self.log.drain(..) {
             if let Transaction::Op(StoreOp::Read(read)) = transaction {
@@ -167,12 +171,11 @@ impl Store {
             };
         }
         let waits = self.queues.iter().any(|queue| !queue.is_empty());
-        self.uncommitted_since = waits.then_some(self.now);
+        self.waits_since = waits.then_some(self.now);
         before != self.durable
     }
 
-    /// The process ends here: of what was not announced any prefix is kept.
-    pub(crate) fn crash(&mut self, dice: &mut Dice) {
+    fn crash(&mut self, dice: &mut Dice) {
         let kept = dice.below(self.log.len() + 1);
         for transaction in self.log.drain(..).take(kept) {
             self.disk.apply(transaction);
@@ -180,8 +183,11 @@ impl Store {
         self.disk.end_unkept();
     }
 
-    /// Whether everything that was submitted took effect.
-    pub(crate) fn leftovers(&self) -> Result<(), String> {
+    fn read(&self) -> (u64, u64) {
+        self.read
+    }
+
+    fn leftovers(&mut self) -> Result<(), String> {
         match self.rendezvous.keys().next() {
             Some(number) => Err(format!("parts of {number:?} are still awaited")),
             None => self.disk.leftovers(),
