@@ -18,8 +18,8 @@ const FAULTS: u64 = 8;
 const END: u8 = 255;
 /// Messages that a client gets before it acknowledges some.
 const WINDOW: usize = 20;
-/// Server unavailable, as it leaves in DISCONNECT.
-const UNAVAILABLE: u8 = 0x88;
+/// Server shutting down, as it leaves in DISCONNECT.
+const SHUTTING_DOWN: u8 = 0x8b;
 
 fn config() -> String {
     config_with(0)
@@ -176,7 +176,12 @@ impl Seen {
         assert!(names, "{order}:\n{log}");
         if self.acked.len() < usize::from(2 * MESSAGES) {
             let said = self.last_words.first().and_then(|packet| packet.byte(0));
-            assert_eq!(said, Some(UNAVAILABLE), "{order}: {:02x?}", self.last_words);
+            assert_eq!(
+                said,
+                Some(SHUTTING_DOWN),
+                "{order}: {:02x?}",
+                self.last_words
+            );
         }
     }
 }

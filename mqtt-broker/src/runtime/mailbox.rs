@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
-use mqtt_codec::ReasonCode;
 
 use super::sockets::Arrival;
 use crate::engine::ids::{ConnectionId, SHARDS_MAX, ShardId};
@@ -44,8 +43,8 @@ pub(super) enum Mail {
     Verdict(ConnectionId, Verdict),
     /// New settings.
     Settings(Arc<Settings>),
-    /// Say goodbye, with this reason, and end.
-    Stop(ReasonCode),
+    /// Say goodbye, and end.
+    Stop,
 }
 
 impl Mail {

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use mio::{Poll, Token, Waker};
-use mqtt_codec::ReasonCode;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
@@ -239,7 +238,7 @@ impl Runtime {
 
     /// Accepts nothing more, says goodbye to all clients, publishes what wills there are, and joins
     /// the threads. It blocks for some seconds at most. Clients of 5.0 hear that the server shuts
-    /// down, or after a failure that it is unavailable.
+    /// down.
     ///
     /// # Errors
     /// If a thread failed, now or before.
@@ -248,12 +247,8 @@ impl Runtime {
         if self.failure.is_none() {
             self.failure = self.failures.try_recv().ok();
         }
-        let reason = match self.failure {
-            None => ReasonCode::ServerShuttingDown,
-            Some(_) => ReasonCode::ServerUnavailable,
-        };
         // A shard that cannot be woken has failed, and `failures` says so.
-        let told = self.tell_all(|| Mail::Stop(reason));
+        let told = self.tell_all(|| Mail::Stop);
         let Self {
             crew,
             oracle,
@@ -320,7 +315,7 @@ fn spawn_shards(
             Ok(thread) => crew.push(thread),
             Err(error) => {
                 for shard in shards {
-                    post.send(shard, Mail::Stop(ReasonCode::ServerUnavailable))?;
+                    post.send(shard, Mail::Stop)?;
                 }
                 return Err(error);
             }

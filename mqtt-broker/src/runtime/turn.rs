@@ -288,12 +288,14 @@ impl Turn {
     }
 
     /// Says goodbye to all. What comes after this finds the door shut.
-    fn stop(&mut self, reason: ReasonCode) {
+    fn stop(&mut self) {
         if self.stopped.is_some() {
             return;
         }
         self.stopped = Some(self.sink.now.instant);
         self.acceptor.close();
+        // After a failure, too: a DISCONNECT has no better word for it (0x88 is for CONNACK alone).
+        let reason = ReasonCode::ServerShuttingDown;
         self.shard
             .handle_stop(self.sink.now, reason, &mut self.sink);
         let all: Vec<ConnectionId> = self.sink.sockets.ids().collect();

@@ -189,7 +189,7 @@ impl Turn {
             Mail::Settings(settings) => {
                 self.shard.handle_settings(now, settings, &mut self.sink);
             }
-            Mail::Stop(reason) => self.stop(reason),
+            Mail::Stop => self.stop(),
         }
     }
 
