@@ -35,7 +35,7 @@ enum Until {
 
 /// Where the shards are, as they say themselves.
 #[derive(Debug)]
-pub(super) struct Turns(Vec<Turn>);
+pub struct Turns(Vec<Turn>);
 
 #[derive(Debug, Default)]
 struct Turn {
@@ -58,23 +58,27 @@ pub(super) struct Progress {
 
 impl Turns {
     /// Shards that sleep.
-    pub(super) fn new(shards: u16) -> Self {
+    #[must_use]
+    pub fn new(shards: u16) -> Self {
         Self((0..shards).map(|_| Turn::default()).collect())
     }
 
-    pub(super) fn note_ticket(&self, shard: ShardId, ticket: Ticket) {
+    /// A shard submits this ticket.
+    pub fn note_ticket(&self, shard: ShardId, ticket: Ticket) {
         if let Some(turn) = self.0.get(shard.index()) {
             turn.submitted.store(ticket.0, Ordering::SeqCst);
         }
     }
 
-    pub(super) fn note_turn(&self, shard: ShardId) {
+    /// All that a shard has decided so far is submitted.
+    pub fn note_turn(&self, shard: ShardId) {
         if let Some(turn) = self.0.get(shard.index()) {
             turn.turns.fetch_add(2, Ordering::SeqCst);
         }
     }
 
-    pub(super) fn sleeps(&self, shard: ShardId, sleeping: bool) {
+    /// A shard sleeps from now on, with nothing left to submit, or no longer.
+    pub fn sleeps(&self, shard: ShardId, sleeping: bool) {
         if let Some(Turn { turns, .. }) = self.0.get(shard.index())
             && turns.load(Ordering::SeqCst).is_multiple_of(2) != sleeping
         {

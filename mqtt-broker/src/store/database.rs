@@ -12,11 +12,11 @@ use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
 use super::blob;
-use super::cleared::Cleared;
+use super::cleared::{Cleared, Turns};
 use super::health::Figures;
 use super::hot::Hot;
 use super::last_commit::LastCommit;
-use super::ledger::Effect;
+use super::ledger::{Effect, Ledger};
 use super::room::Room;
 use super::schema::{self, Sync};
 use crate::engine::ids::ShardId;
@@ -31,6 +31,8 @@ const STATEMENTS: usize = 64;
 /// Pages of the journal from which on it is brought into the file: 16 MiB.
 const JOURNAL_PAGES: i32 = 4000;
 const PAGE_BYTES: u64 = 4096;
+/// Pages that a file of SQLite may have.
+const PAGES_MAX: i64 = 0xffff_fffe;
 
 /// An open store.
 #[derive(Debug)]
@@ -170,6 +172,29 @@ impl Database {
             bytes: self.room.length(),
             commits: self.commits,
         }
+    }
+
+    /// Forgets which retained messages were cleared, as far as nothing older can come any more.
+    pub fn forget_cleared(&mut self, turns: &Turns, ledger: &Ledger) {
+        if !self.cleared.is_empty() {
+            let progress = turns.progress(|shard| ledger.reached(shard));
+            self.cleared.advance(&progress);
+        }
+    }
+
+    /// Has the file grow by so many pages at most, as if the disk had no more room, or as far as it can.
+    ///
+    /// # Errors
+    /// Whatever the disk has.
+    pub fn limit_growth(&self, pages: Option<u32>) -> rusqlite::Result<()> {
+        let limit = match pages {
+            Some(pages) => {
+                schema::integer(&self.connection, "PRAGMA page_count")? + i64::from(pages)
+            }
+            None => PAGES_MAX,
+        };
+        let limit = format!("PRAGMA max_page_count={limit}");
+        self.connection.query_row(&limit, [], |_| Ok(()))
     }
 
     /// Brings what the journal has into the file when it is long enough.

@@ -28,6 +28,7 @@ mod writer;
 
 use std::num::NonZeroU64;
 
+pub use cleared::Turns;
 pub use failure::Failure;
 pub use health::{Figures, Health};
 pub use load::Recovered;

@@ -250,10 +250,7 @@ impl Store {
                     lock(pages).push(page);
                 }
             }
-            if !database.cleared.is_empty() {
-                let progress = self.0.turns.progress(|shard| ledger.reached(shard));
-                database.cleared.advance(&progress);
-            }
+            database.forget_cleared(&self.0.turns, &ledger);
             if checkpoint {
                 database.checkpoint()?;
                 database.begin_run()?;

@@ -13,7 +13,7 @@ fn a_panic_of_the_writer_ends_the_broker_and_nothing_is_acknowledged_after_it() 
     let retained = |id| packet(0x33, &[text("t"), vec![0, id], vec![b'x']].concat());
     client.send(&retained(1));
     assert_eq!(client.expect(0x40), [0, 1]);
-    let (store, _) = broker.runtime.store.as_ref().unwrap();
+    let store = &broker.runtime.store.as_ref().unwrap().store;
     store.have_it_panic();
     client.send(&retained(2));
     let waits = tokio::runtime::Builder::new_current_thread().build();

@@ -3,20 +3,6 @@
 use super::*;
 use crate::store::room::Room;
 
-/// SQLite may not make the file larger than it is by so many pages.
-fn limit(database: &Database, pages: i64) {
-    let count = "PRAGMA page_count";
-    let count: i64 = database
-        .connection
-        .query_row(count, [], |row| row.get(0))
-        .unwrap();
-    let most = format!("PRAGMA max_page_count={}", count + pages);
-    database
-        .connection
-        .query_row(&most, [], |_| Ok(()))
-        .unwrap();
-}
-
 #[test]
 fn what_a_full_disk_did_not_take_is_taken_later_and_nothing_twice() {
     let file = File::new();
@@ -62,13 +48,13 @@ fn what_a_full_disk_did_not_take_is_taken_later_and_nothing_twice() {
         }),
     ];
     more.extend((10..500).map(|n| publish(n, vec![receipt(3, QoS::AtLeastOnce, true)])));
-    limit(&database, 2);
+    database.limit_growth(Some(2)).unwrap();
     for _ in 0..2 {
         let error = database.transact(&more).unwrap_err();
         assert!(Room::of(&file.path()).is_reason(&error), "{error}");
         database.undo().unwrap();
     }
-    limit(&database, 1000);
+    database.limit_growth(Some(1000)).unwrap();
     database.transact(&more).unwrap();
     drop(database);
     let recovered = file.load();

@@ -110,9 +110,7 @@ fn what_nobody_waits_for_is_written_without_a_wait_for_each_part_of_it() {
 fn while_there_is_no_room_nothing_is_promised_and_nothing_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("store"), Sync::Normal).unwrap();
-    let limit = "PRAGMA max_page_count=40";
-    let limited = database.connection.query_row(limit, [], |_| Ok(()));
-    limited.unwrap();
+    database.limit_growth(Some(5)).unwrap();
     let store = Store::new(2);
     let topic = "t".repeat(10_000);
     let filter = |n: usize| StoreOp::Subscribe {
