@@ -13,6 +13,7 @@ use mqtt_broker::engine::out_queue::OutQueue;
 use mqtt_broker::engine::shard::{Peer, Shard};
 use mqtt_broker::engine::sink::Verdict;
 use mqtt_broker::engine::store_op::Ticket;
+use mqtt_codec::ReasonCode;
 use mqtt_session::time::{Instant, Now};
 
 use super::dice::Dice;
@@ -62,6 +63,8 @@ pub(crate) struct Broker {
     written: Vec<u64>,
     /// The last ticket that a shard was told of.
     durable: Vec<u64>,
+    /// Whether a shard was told that the store has no room.
+    no_room: Vec<bool>,
     mails_max: usize,
     /// The longest queue there was towards one connection.
     pub(crate) longest_queue: usize,
@@ -91,6 +94,7 @@ impl Broker {
             news: vec![None; count],
             written: vec![0; count],
             durable: vec![0; count],
+            no_room: vec![false; count],
             settings: Arc::clone(settings),
             commons,
             mails_max,
@@ -169,9 +173,24 @@ impl Broker {
                 self.post(s);
             }
         }
+        store.note_turn(s);
         self.shards[s].end_turn(0, 0, 0);
         self.note_told(s);
         self.busy
+    }
+
+    /// The broker ends, since its store has failed: a shard says goodbye, and nobody keeps what follows.
+    pub(super) fn stop(&mut self, s: usize, now: Now, network: &mut Network) {
+        let sink = &mut self.sinks[s];
+        sink.now = now.instant;
+        self.shards[s].handle_stop(now, ReasonCode::ServerShuttingDown, sink);
+        self.flush(s, now, network);
+        self.note_told(s);
+    }
+
+    /// Whether a shard takes nothing that would have to be kept.
+    pub(super) fn has_no_room(&self) -> bool {
+        self.no_room.contains(&true)
     }
 
     fn note_told(&mut self, s: usize) {
@@ -307,6 +326,12 @@ impl Broker {
         {
             self.busy = true;
             self.shards[s].handle_page(now, page, &mut self.sinks[s]);
+        }
+        let no_room = store.has_no_room();
+        if no_room != self.no_room[s] && !(late && dice.chance(30)) {
+            self.busy = true;
+            self.no_room[s] = no_room;
+            self.shards[s].handle_store_full(no_room, &mut self.sinks[s]);
         }
     }
 

@@ -17,6 +17,10 @@ impl World {
     /// Lets the world end.
     pub(super) fn end(&mut self) -> Result<(), String> {
         self.unlock();
+        if self.store.has_failed() {
+            self.fail();
+        }
+        self.store.may_fail(false);
         if self.dice.chance(50) {
             let later = self.now + self.dice.range(0, 30_000);
             self.advance(later);

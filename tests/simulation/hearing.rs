@@ -23,6 +23,10 @@ impl World {
                     // The session may have ended, and another begun whose CONNACK was lost.
                     return;
                 }
+                if reason == ReasonCode::QuotaExceeded && self.model.turned_away(number) {
+                    self.counts.turned_away += 1;
+                    return;
+                }
                 // PUBREL sent again finds nothing where the first one was enough.
                 let refused = reason.is_error() && reason != ReasonCode::PacketIdentifierNotFound;
                 self.model.acknowledged(number, refused, is_v5);
@@ -146,6 +150,10 @@ impl World {
         self.trace.say(&[slot as u64], || text);
         let fine = match failure {
             Failure::Protocol { .. } => false,
+            Failure::Refused(refusal) if self.is_turned_away(slot, refusal.reason) => {
+                self.counts.turned_away += 1;
+                true
+            }
             Failure::Refused(refusal) => {
                 self.plan.passwords
                     && matches!(
@@ -155,6 +163,11 @@ impl World {
                             | ReasonCode::BadUserNameOrPassword
                             | ReasonCode::ServerUnavailable
                     )
+            }
+            Failure::Disconnected { reason, .. }
+                if *reason == ReasonCode::ServerShuttingDown && self.counts.failed_syncs > 0 =>
+            {
+                true
             }
             Failure::Disconnected { reason, .. } => matches!(
                 reason,
@@ -168,6 +181,16 @@ impl World {
             self.model.fail(format!("c{slot}: {failure}"));
         }
         self.close(slot, false);
+    }
+
+    /// Whether a client was refused because there was no room for its session.
+    fn is_turned_away(&self, slot: usize, reason: ReasonCode) -> bool {
+        let expected = if self.clients[slot].actor.plan.version.is_v5() {
+            ReasonCode::QuotaExceeded
+        } else {
+            ReasonCode::ServerUnavailable
+        };
+        reason == expected && self.model.had_no_room()
     }
 
     /// Whether every message of a client was answered for good.

@@ -33,9 +33,13 @@ mod trace;
 mod trouble;
 mod world;
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::{fmt, io};
 
+use tempfile::TempDir;
+
+use store::{Real, Store};
 pub use trace::Counts;
 use world::World;
 
@@ -46,6 +50,8 @@ pub struct Run {
     pub seed: u64,
     /// Steps before the end, in which all come to rest.
     pub steps: u64,
+    /// The broker has the real store, on a disk that fails, and not a stand-in or none.
+    pub real_store: bool,
     /// Writes all that happens to standard output.
     pub trace: bool,
 }
@@ -65,17 +71,29 @@ pub struct Failure {
     run: Run,
     step: u64,
     what: String,
+    /// Where the files of the store are.
+    files: Option<PathBuf>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Run { seed, steps, .. } = self.run;
+        let Run {
+            seed,
+            steps,
+            real_store,
+            ..
+        } = self.run;
+        let store = if real_store { " --real-store" } else { "" };
         write!(
             f,
             "seed {seed}, step {} of {steps}: {}\n  cargo run --release -p mqtt-tests --bin simulate \
-             -- --seed {seed} --steps {steps} --trace",
+             -- --seed {seed} --steps {steps}{store} --trace",
             self.step, self.what
-        )
+        )?;
+        match &self.files {
+            Some(files) => write!(f, "\n  files of the store: {}", files.display()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -85,8 +103,14 @@ impl fmt::Display for Failure {
 /// [`Failure`] says what was not as it has to be.
 pub fn run(run: Run) -> Result<Outcome, Failure> {
     let mut step = 0;
+    let folder = run
+        .real_store
+        .then(|| folder().expect("a temporary folder"));
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(run.seed, run.trace);
+        let store = folder
+            .as_ref()
+            .map(|folder| -> Box<dyn Store> { Box::new(Real::new(folder.path(), run.seed)) });
+        let mut world = World::new(run.seed, run.trace, store);
         while step < run.steps {
             step += 1;
             world.step()?;
@@ -95,7 +119,12 @@ pub fn run(run: Run) -> Result<Outcome, Failure> {
         world.end()?;
         Ok(world.outcome(run.steps))
     }));
-    let fail = |what| Failure { run, step, what };
+    let fail = |what| Failure {
+        run,
+        step,
+        what,
+        files: folder.map(TempDir::keep),
+    };
     match result {
         Ok(Ok(outcome)) => Ok(outcome),
         Ok(Err(what)) => Err(fail(what)),
@@ -105,4 +134,12 @@ pub fn run(run: Run) -> Result<Outcome, Failure> {
             Err(fail(format!("panic: {}", text.unwrap_or_default())))
         }
     }
+}
+
+/// A folder for the files of a store: in memory, where there is such a place.
+fn folder() -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("mqtt-simulation-")
+        .tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
 }

@@ -118,7 +118,8 @@ pub(crate) struct ClientPlan {
 }
 
 impl Plan {
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
+    /// Draws it; the broker has a store whatever is drawn if it has to.
+    pub(crate) fn draw(dice: &mut Dice, has_store: bool) -> Self {
         let shards = *dice.pick(&[1, 2, 2, 3, 4]);
         let first_group = dice.below(GROUPS);
         let mut members = [None; CLIENTS_MAX];
@@ -141,7 +142,7 @@ impl Plan {
             members,
             group_qos,
             shards,
-            durable: dice.chance(50),
+            durable: dice.chance(50) || has_store,
             clients: 3 + dice.below(CLIENTS_MAX - 4),
             max_inflight: NonZeroU16::new(*dice.pick(&[1, 2, 3, 20, 20])).expect("not 0"),
             max_queued: dice.chance(15).then(|| *dice.pick(&[1, 2, 4, 8])),

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mqtt_tests::simulation::{Counts, Failure, Run, run};
 
-const USAGE: &str =
-    "usage: simulate [--seed N | --seeds FROM..TO] [--steps M] [--threads N] [--trace]";
+const USAGE: &str = "usage: simulate [--seed N | --seeds FROM..TO] [--steps M] [--threads N] [--real-store] [--trace]";
 
 struct Args {
     from: u64,
     to: u64,
     steps: u64,
     threads: u64,
+    real_store: bool,
     trace: bool,
 }
 
@@ -53,8 +53,13 @@ fn work(
         if seed >= args.to {
             break;
         }
-        let (steps, trace) = (args.steps, args.trace);
-        match run(Run { seed, steps, trace }) {
+        let run_of = |seed| Run {
+            seed,
+            steps: args.steps,
+            real_store: args.real_store,
+            trace: args.trace,
+        };
+        match run(run_of(seed)) {
             Ok(outcome) => own.add(&outcome.counts),
             Err(failure) => {
                 say(&failure.to_string());
@@ -75,6 +80,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Args> {
         to: 1,
         steps: 300,
         threads: 1,
+        real_store: false,
         trace: false,
     };
     while let Some(word) = words.next() {
@@ -90,6 +96,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Args> {
             }
             "--steps" => args.steps = words.next()?.parse().ok()?,
             "--threads" => args.threads = words.next()?.parse().ok()?,
+            "--real-store" => args.real_store = true,
             "--trace" => args.trace = true,
             _ => return None,
         }

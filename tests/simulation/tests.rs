@@ -1,35 +1,61 @@
-//! Simulated worlds: `MQTT_SIMULATION_SEEDS` says how many (2,000 unless it does).
+//! Simulated worlds: `MQTT_SIMULATION_SEEDS` says how many (2,000 unless it does), and a fifth of that on
+//! the real store.
 
-use mqtt_tests::simulation::{Run, run};
+use mqtt_tests::simulation::{Counts, Failure, Outcome, Run, run};
 
 /// Steps of each world.
 const STEPS: u64 = 300;
 
+fn world(seed: u64, real_store: bool) -> Result<Outcome, Failure> {
+    run(Run {
+        seed,
+        steps: STEPS,
+        real_store,
+        trace: false,
+    })
+}
+
+fn worlds() -> u64 {
+    let seeds = std::env::var("MQTT_SIMULATION_SEEDS");
+    seeds.map_or(2_000, |seeds| seeds.parse().expect("a number of seeds"))
+}
+
 #[test]
 fn whatever_clients_network_and_disk_do_the_promises_are_kept() {
-    let seeds = std::env::var("MQTT_SIMULATION_SEEDS");
-    let seeds = seeds.map_or(2_000, |seeds| seeds.parse().expect("a number of seeds"));
-    for seed in 0..seeds {
-        let world = Run {
-            seed,
-            steps: STEPS,
-            trace: false,
-        };
-        if let Err(failure) = run(world) {
+    for seed in 0..worlds() {
+        if let Err(failure) = world(seed, false) {
             panic!("{failure}");
         }
     }
 }
 
 #[test]
+fn the_real_store_keeps_the_promises_on_a_disk_that_is_full_or_fails() {
+    let mut sum = Counts::default();
+    for seed in 0..worlds() / 5 {
+        match world(seed, true) {
+            Ok(outcome) => sum.add(&outcome.counts),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    let happened = [
+        sum.crashes,
+        sum.torn,
+        sum.full,
+        sum.turned_away,
+        sum.failed_syncs,
+        sum.saved,
+    ];
+    assert!(!happened.contains(&0), "the disks are too good:\n{sum}");
+}
+
+#[test]
 fn the_same_seed_makes_the_same_world() {
     for seed in 0..50 {
-        let world = Run {
-            seed,
-            steps: STEPS,
-            trace: false,
-        };
-        assert_eq!(run(world).unwrap(), run(world).unwrap(), "seed {seed}");
+        for real_store in [false, true] {
+            let [one, other] = [world(seed, real_store), world(seed, real_store)];
+            assert_eq!(one.unwrap(), other.unwrap(), "seed {seed}");
+        }
     }
 }
 
@@ -61,12 +87,7 @@ fn what_was_found_once_is_not_found_again() {
         ),
     ];
     for (seed, what) in found {
-        let world = Run {
-            seed,
-            steps: STEPS,
-            trace: false,
-        };
-        if let Err(failure) = run(world) {
+        if let Err(failure) = world(seed, false) {
             panic!("{failure}\nthis seed once showed: {what}");
         }
     }

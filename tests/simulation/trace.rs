@@ -54,6 +54,16 @@ pub struct Counts {
     pub pages: u64,
     /// Messages in them.
     pub paged: u64,
+    /// Journals that a crash left in the middle of a commit.
+    pub torn: u64,
+    /// Times that the disk was full.
+    pub full: u64,
+    /// Messages and clients that were turned away for that.
+    pub turned_away: u64,
+    /// Syncs that failed, each the end of a broker.
+    pub failed_syncs: u64,
+    /// Journals that were brought into the file.
+    pub saved: u64,
 }
 
 impl Counts {
@@ -81,6 +91,11 @@ impl Counts {
             (&mut self.restored, other.restored),
             (&mut self.pages, other.pages),
             (&mut self.paged, other.paged),
+            (&mut self.torn, other.torn),
+            (&mut self.full, other.full),
+            (&mut self.turned_away, other.turned_away),
+            (&mut self.failed_syncs, other.failed_syncs),
+            (&mut self.saved, other.saved),
         ];
         for (sum, more) in pairs {
             *sum += more;
@@ -124,6 +139,10 @@ impl fmt::Display for Counts {
             format!(
                 "crashes {}, sessions restored {}, pages read {} with messages {}",
                 self.crashes, self.restored, self.pages, self.paged
+            ),
+            format!(
+                "journals torn {}, saved {}, full disks {}, turned away {}, failed syncs {}",
+                self.torn, self.saved, self.full, self.turned_away, self.failed_syncs
             ),
         ];
         f.write_str(&lines.join("\n"))

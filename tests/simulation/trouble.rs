@@ -61,6 +61,23 @@ impl World {
         }
     }
 
+    /// The store has failed, with the power of the whole machine or without it: then the broker says
+    /// goodbye before it ends.
+    pub(super) fn fail(&mut self) {
+        if self.dice.chance(50) {
+            return self.crash();
+        }
+        self.counts.failed_syncs += 1;
+        self.trace.say(&[], || "the store fails".to_owned());
+        self.model.stops();
+        let now = self.clocks();
+        for shard in 0..self.broker.shards() {
+            self.broker.stop(shard, now, &mut self.network);
+            self.take_in(shard);
+        }
+        self.crash();
+    }
+
     /// The broker's process ends, and another one begins with what the store kept.
     fn crash(&mut self) {
         self.counts.crashes += 1;
@@ -68,7 +85,8 @@ impl World {
         let shards = *self.dice.pick(&[1, 2, 3, self.plan.shards]);
         self.trace
             .say(&[u64::from(shards)], || format!("crash; {shards} shards"));
-        self.model.crashed(now);
+        let since = self.store.behind_since().unwrap_or(now);
+        self.model.crashed(now, since);
         for facts in &self.facts {
             if facts.connect_read.is_some() && facts.session.is_none() {
                 self.model.parted_ungreeted(facts.life, now);
@@ -85,6 +103,12 @@ impl World {
         for facts in &mut self.facts {
             facts.connect_read = None;
         }
+        let (message, session, version) = recovered.last_numbers;
+        self.trace.say(&[message, u64::from(session), version], || {
+            let sessions = recovered.sessions.len();
+            let retained = recovered.retained.len();
+            format!("a start finds {sessions} sessions and {retained} retained messages")
+        });
         self.counts.restored += recovered.sessions.len() as u64;
         let clocks = self.clocks();
         self.broker.restore(clocks, recovered);

@@ -20,6 +20,13 @@ use super::{Outcome, payload};
 pub(super) const START: u64 = 1_000_000;
 const START_UNIX: u64 = 1_700_000_000_000;
 
+fn clocks_at(now: u64) -> Now {
+    Now {
+        instant: Instant::from_millis(now),
+        unix: UnixTime::from_millis(START_UNIX + (now - START)),
+    }
+}
+
 /// What is known of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkFacts {
@@ -81,12 +88,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, trace: bool) -> Self {
+    /// Without a store of its own it has the stand-in, or none: that is drawn.
+    pub(super) fn new(seed: u64, trace: bool, store: Option<Box<dyn Store>>) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(&mut dice);
+        let plan = Plan::draw(&mut dice, store.is_some());
         let settings = plan.settings(false);
         let broker = Broker::new(plan.shards, plan.mails_max, dice.bytes(), &settings);
-        let mut store: Box<dyn Store> = Box::new(StandIn::default());
+        let mut store = store.unwrap_or_else(|| Box::new(StandIn::default()));
+        store.set_clock(clocks_at(START));
         store.begin(plan.shards);
         let mut world = Self {
             now: START,
@@ -117,6 +126,7 @@ impl World {
         for slot in 1..world.plan.clients {
             world.add_client(slot);
         }
+        world.store.may_fail(true);
         world
     }
 
@@ -170,10 +180,7 @@ impl World {
     }
 
     pub(super) fn clocks(&self) -> Now {
-        Now {
-            instant: Instant::from_millis(self.now),
-            unix: UnixTime::from_millis(START_UNIX + (self.now - START)),
-        }
+        clocks_at(self.now)
     }
 
     /// One step. The error says what is not as it has to be.
@@ -191,6 +198,9 @@ impl World {
             85..93 => self.time_passes(),
             93..97 => self.store_works(),
             _ => self.trouble(),
+        }
+        if self.store.has_failed() && self.dice.chance(20) {
+            self.fail();
         }
         self.check()
     }
@@ -211,12 +221,14 @@ impl World {
     pub(super) fn shard_turn(&mut self, shard: usize, pace: Pace) -> bool {
         let now = self.clocks();
         self.store.set_clock(now);
+        self.model.note_room(!self.broker.has_no_room());
         let busy = self.broker.turn(
             shard,
             now,
             pace,
             (&mut self.network, &mut *self.store, &mut self.dice),
         );
+        self.model.note_room(!self.broker.has_no_room());
         self.take_in(shard);
         busy
     }
@@ -258,7 +270,7 @@ impl World {
         self.counts.seeds = 1;
         self.counts.steps = steps;
         self.counts.wills = self.model.wills.count();
-        (self.counts.pages, self.counts.paged) = self.store.read();
+        self.store.count(&mut self.counts);
         Outcome {
             counts: self.counts,
             hash: self.trace.hash,

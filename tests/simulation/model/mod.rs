@@ -73,6 +73,8 @@ pub(crate) struct Model {
     pub(crate) wills: Wills,
     /// Counts what happens, so that before and after can be told.
     moment: u64,
+    /// The last moment at which the broker took nothing that would have to be kept.
+    no_room_at: Option<u64>,
     /// No claims about what is delivered: queues are limited.
     lossy: bool,
     duplicates: bool,
@@ -98,6 +100,7 @@ impl Model {
             retained: Retained::new(plan.durable),
             wills: Wills::default(),
             moment: 0,
+            no_room_at: None,
             lossy: plan.max_queued.is_some(),
             duplicates: plan.duplicates,
             durable: plan.durable,
@@ -178,6 +181,38 @@ impl Model {
         }
     }
 
+    /// Whether the broker has room for what has to be kept.
+    pub(crate) fn note_room(&mut self, has_room: bool) {
+        if !has_room {
+            self.no_room_at = Some(self.next_moment());
+        }
+    }
+
+    /// Whether the broker had no room at some time.
+    pub(crate) fn had_no_room(&self) -> bool {
+        self.no_room_at.is_some()
+    }
+
+    /// The broker has no room for a message, and says so; whether that may be. If it never was an open
+    /// question whether it had taken it, nobody has it.
+    pub(crate) fn turned_away(&mut self, number: u32) -> bool {
+        let message = &mut self.messages[number as usize];
+        let late = self.no_room_at.is_none_or(|at| at < message.sent_at);
+        if message.refused || late {
+            return false;
+        }
+        if message.sends == 1 && message.crashes == 0 {
+            message.refused = true;
+            self.retained.turned_away(number);
+            let mut sessions = self.sessions.iter();
+            if let Some(session) = sessions.find(|session| session.got.contains_key(&number)) {
+                let slot = session.life.slot;
+                self.fail(format!("c{slot} got message {number}, which was refused"));
+            }
+        }
+        true
+    }
+
     /// A publisher lost its connection while a message was open: it comes again, perhaps as new.
     pub(crate) fn comes_again(&mut self, number: u32) {
         let message = &mut self.messages[number as usize];
@@ -186,10 +221,20 @@ impl Model {
         }
     }
 
-    /// The broker is gone, and nothing of it is left but what its store has.
-    pub(crate) fn crashed(&mut self, now: u64) {
+    /// The broker is about to end by itself: wills that wait are published before their time. That this was
+    /// done is not kept.
+    pub(crate) fn stops(&mut self) {
+        for at in self.current.into_iter().flatten() {
+            self.wills.may(self.sessions[at].life.will);
+        }
+    }
+
+    /// The broker is gone, and nothing of it is left but what its store has: what happened `since` then
+    /// may be forgotten.
+    pub(crate) fn crashed(&mut self, now: u64, since: u64) {
         let moment = self.next_moment();
-        self.wills.all_crashed(now);
+        let since = since.min(now.saturating_sub(2 * sessions::LATE_MILLIS - 1));
+        self.wills.all_crashed(since);
         for message in self.messages.iter_mut().filter(|message| !message.acked) {
             message.crashes += u32::from(message.qos == QoS::ExactlyOnce);
         }
@@ -198,7 +243,7 @@ impl Model {
                 continue;
             };
             let session = &mut self.sessions[at];
-            self.wills.crashed(session, now);
+            self.wills.crashed(session, since);
             session.crashed(now);
             if !session.is_kept() {
                 self.end(slot);
@@ -208,7 +253,7 @@ impl Model {
         for (at, ended) in &self.expired {
             // That it ended may be forgotten.
             let session = &mut self.sessions[*at];
-            if now < ended + 2 * sessions::LATE_MILLIS {
+            if since <= *ended {
                 let slot = session.life.slot;
                 self.unsure[slot] = true;
                 self.wills.may(session.life.will);

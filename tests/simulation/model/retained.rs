@@ -70,6 +70,13 @@ impl Retained {
         }
     }
 
+    /// The broker had no room for it, and kept what it had.
+    pub(super) fn turned_away(&mut self, number: u32) {
+        for candidates in &mut self.topics {
+            candidates.retain(|candidate| candidate.id != number);
+        }
+    }
+
     /// Whether a topic may have this message now, or none.
     pub(crate) fn may_be(&self, topic: Topic, number: Option<u32>, is_will: bool) -> bool {
         if usize::from(topic) >= WILL_TOPIC {

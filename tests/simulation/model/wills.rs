@@ -108,11 +108,10 @@ impl Wills {
         }
     }
 
-    /// The broker crashed: a will that is kept may be published after its restart.
-    pub(super) fn crashed(&mut self, session: &mut Session, now: u64) {
-        let lately = session
-            .away_since
-            .is_none_or(|since| now < since + 2 * LATE_MILLIS);
+    /// The broker crashed: a will that is kept may be published after its restart. What happened `since`
+    /// then may be forgotten.
+    pub(super) fn crashed(&mut self, session: &mut Session, since: u64) {
+        let lately = session.away_since.is_none_or(|away| since <= away);
         let pending = session.pending_will.take().is_some();
         session.taken_over = false;
         if session.is_kept() && (session.online.is_some() || lately || pending) {
@@ -122,9 +121,9 @@ impl Wills {
 
     /// The broker crashed: what was due and not seen yet may have been lost on its way.
     /// What was published just before, and went out below QoS 2, may be published again.
-    pub(super) fn all_crashed(&mut self, now: u64) {
+    pub(super) fn all_crashed(&mut self, since: u64) {
         for will in self.all.values_mut() {
-            let lately = |at: &u64| now < at + 2 * LATE_MILLIS;
+            let lately = |at: &u64| since <= *at;
             will.may += u32::from(will.last_seen.as_ref().is_some_and(lately));
             let late = will.due.len().saturating_sub(will.seen as usize);
             will.may += u32::try_from(late).unwrap_or(u32::MAX);

@@ -1,6 +1,9 @@
 //! What a broker of a simulated world keeps its promises with: a stand-in in memory, or the real store on
 //! a disk that fails.
 
+mod life;
+mod power;
+mod real;
 mod stand_in;
 mod tables;
 
@@ -11,6 +14,8 @@ use mqtt_broker::store::Recovered;
 use mqtt_session::time::Now;
 
 use super::dice::Dice;
+use super::trace::Counts;
+pub(crate) use real::Real;
 pub(crate) use stand_in::StandIn;
 
 /// Time after which what nobody waits for is committed too.
@@ -31,6 +36,9 @@ pub(crate) trait Store: fmt::Debug {
     /// The last ticket of a shard that is durable.
     fn durable(&self, shard: usize) -> u64;
 
+    /// A shard has ended a turn: all that it has decided is submitted.
+    fn note_turn(&mut self, _shard: usize) {}
+
     /// The next page for a shard.
     fn next_page(&mut self, shard: usize) -> Option<Page>;
 
@@ -42,14 +50,32 @@ pub(crate) trait Store: fmt::Debug {
     /// those in front of them do not wait. Whether any did.
     fn apply(&mut self, most: usize) -> bool;
 
-    /// Everything that took effect is on disk. Whether that is news.
+    /// Everything that took effect is on disk, if the disk takes it. Whether that is news.
     fn commit(&mut self) -> bool;
+
+    /// The disk has no room: nothing more must be taken that would have to be kept.
+    fn has_no_room(&self) -> bool {
+        false
+    }
+
+    /// The disk failed or lost its power: nothing becomes durable any more, and the broker has to end.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    /// When the first was submitted of what is not durable, in milliseconds, as far as it is known.
+    fn behind_since(&self) -> Option<u64> {
+        None
+    }
+
+    /// The disk may fail and be full from now on, or no longer.
+    fn may_fail(&mut self, _may: bool) {}
 
     /// The process ends here: of what was not announced any part may be kept.
     fn crash(&mut self, dice: &mut Dice);
 
-    /// Pages that were read in all, and the messages in them.
-    fn read(&self) -> (u64, u64);
+    /// What it has done and gone through.
+    fn count(&self, counts: &mut Counts);
 
     /// Whether everything that was submitted took effect, and nothing is kept any more.
     fn leftovers(&mut self) -> Result<(), String>;

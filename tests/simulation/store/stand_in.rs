@@ -10,6 +10,7 @@ use mqtt_session::time::Now;
 use super::Store;
 use super::tables::{Tables, Transaction};
 use crate::simulation::dice::Dice;
+use crate::simulation::trace::Counts;
 
 /// A publish whose parts are awaited.
 #[derive(Debug, Default)]
@@ -41,6 +42,7 @@ pub(crate) struct StandIn {
     durable: Vec<u64>,
     /// Pages that were read for each shard.
     pages: Vec<VecDeque<Page>>,
+    /// Pages that were read in all, and the messages in them.
     read: (u64, u64),
     rendezvous: BTreeMap<MessageNo, Rendezvous>,
     place: u64,
@@ -183,8 +185,8 @@ impl Store for StandIn {
         self.disk.end_unkept();
     }
 
-    fn read(&self) -> (u64, u64) {
-        self.read
+    fn count(&self, counts: &mut Counts) {
+        (counts.pages, counts.paged) = self.read;
     }
 
     fn leftovers(&mut self) -> Result<(), String> {
