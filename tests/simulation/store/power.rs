@@ -14,6 +14,8 @@ use crate::simulation::dice::Dice;
 const SECTOR: usize = 512;
 /// Bytes of a journal's header.
 const HEADER: usize = 32;
+/// Bytes of one of its frames: a page, and what stands before it.
+const FRAME: usize = 24 + 4096;
 
 /// The bytes of a store's journal.
 pub(super) fn journal(file: &Path) -> io::Result<Vec<u8>> {
@@ -42,7 +44,7 @@ pub(super) fn cut(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
 
 /// Everything up to somewhere was written, and nothing behind it.
 fn cut_at_a_byte(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
-    let from = first_change(synced, written).max(HEADER);
+    let from = first_changed_frame(synced, written);
     if from >= written.len() {
         return written.to_vec();
     }
@@ -61,11 +63,13 @@ fn mix(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
         let fate = dice.below(10);
         for at in start.max(HEADER)..end {
             let old = synced.get(at).copied();
+            // Drawn whatever stands there: salts and checksums differ from run to run.
+            let [rubbish, ..] = dice.next().to_le_bytes();
             left[at] = match fate {
                 0..5 => written[at],
                 5..9 => old.unwrap_or(0),
                 _ if old == Some(written[at]) => written[at],
-                _ => dice.next().to_le_bytes()[0],
+                _ => rubbish,
             };
         }
     }
@@ -73,9 +77,11 @@ fn mix(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
     left
 }
 
-fn first_change(synced: &[u8], written: &[u8]) -> usize {
+/// Where the first frame begins that is not the same. Which byte of it differs first is chance.
+fn first_changed_frame(synced: &[u8], written: &[u8]) -> usize {
     let pairs = synced.iter().zip(written);
-    pairs.take_while(|(old, new)| old == new).count()
+    let same = pairs.take_while(|(old, new)| old == new).count();
+    HEADER + same.saturating_sub(HEADER) / FRAME * FRAME
 }
 
 #[cfg(test)]
