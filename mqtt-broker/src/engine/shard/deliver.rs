@@ -40,8 +40,7 @@ impl Shard {
     ) -> Frames {
         let mut frames = std::mem::take(&mut self.frames);
         frames.begin(message.cloned());
-        let is_free = self.store_is_full && view.head.qos == QoS::AtMostOnce;
-        let off = !self.settings.durable || is_own(view.topic) || is_free;
+        let off = !self.settings.durable || is_own(view.topic) || self.is_free(view);
         frames.keeping.begin(off, owed_to);
         frames
     }
@@ -273,6 +272,7 @@ impl Shard {
         sink: &mut S,
     ) -> Outcome {
         let connected = self.page_connected();
+        let is_free = self.is_free(view);
         let Some(state) = self.sessions.at_mut(session) else {
             return Outcome::Dropped;
         };
@@ -280,6 +280,11 @@ impl Shard {
         let flow = state
             .flow
             .get_or_insert_with(|| Box::new(Flow::new(window)));
+        if is_free && !flow.cold.is_empty() {
+            // It cannot stand behind what waits in the store alone, and must not overtake that.
+            self.tally.publishes_dropped += 1;
+            return Outcome::Dropped;
+        }
         if !flow.may_queue(&self.settings, state.online.is_some()) {
             self.tally.publishes_dropped += 1;
             if !std::mem::replace(&mut flow.dropping, true) {

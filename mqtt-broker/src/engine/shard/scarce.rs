@@ -6,6 +6,7 @@ use mqtt_codec::{Publish, QoS, ReasonCode, TopicName};
 
 use super::deliver::is_own;
 use super::{Shard, key};
+use crate::engine::envelope::MessageView;
 use crate::engine::event::Event;
 use crate::engine::ids::{SessionId, ShardId};
 use crate::engine::lobby::Admitted;
@@ -20,6 +21,11 @@ impl Shard {
         if self.id == ShardId(0) {
             sink.tell(Event::StoreFull { full });
         }
+    }
+
+    /// Whether nothing is kept of a message that would be at other times: QoS 0 promises nothing.
+    pub(super) fn is_free(&self, view: &MessageView<'_>) -> bool {
+        self.store_is_full && view.head.qos == QoS::AtMostOnce
     }
 
     /// Whether a message would have to be kept in a store that is full. QoS 0 promises nothing: it goes on, and

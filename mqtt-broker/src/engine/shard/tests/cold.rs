@@ -364,6 +364,29 @@ fn qos_0_does_not_overtake_qos_0_that_waits_in_the_store() {
 }
 
 #[test]
+fn what_a_full_store_does_not_keep_is_dropped_where_it_would_overtake_what_waits_there() {
+    for upgrade_outgoing_qos in [false, true] {
+        let settings = Settings {
+            upgrade_outgoing_qos,
+            ..paged()
+        };
+        let mut world = World::with(1, settings);
+        away(&mut world, 1);
+        let giver = world.join("giver", &How::default());
+        for n in 0..6 {
+            world.publish(giver, "t/1", 0, &n.to_string());
+        }
+        world.fill_store(true);
+        world.publish(giver, "t/1", 0, "dropped");
+        let (taker, lines) = world.connect_all("taker", &slow());
+        world.fill_store(false);
+        world.publish(giver, "t/1", 0, "6");
+        assert_eq!(drain(&mut world, taker, lines), texts(0..7));
+        assert_eq!(stored(&world), (0, 0));
+    }
+}
+
+#[test]
 fn retained_messages_for_a_new_subscription_come_behind_what_waits_in_the_store() {
     let mut world = World::with(1, paged());
     away(&mut world, 1);
