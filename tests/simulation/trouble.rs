@@ -69,7 +69,7 @@ impl World {
         }
         self.counts.failed_syncs += 1;
         self.trace.say(&[], || "the store fails".to_owned());
-        self.model.stops();
+        self.model.stops(self.facts.iter().map(|facts| facts.life));
         let now = self.clocks();
         for shard in 0..self.broker.shards() {
             self.broker.stop(shard, now, &mut self.network);

@@ -222,10 +222,13 @@ impl Model {
     }
 
     /// The broker is about to end by itself: wills that wait are published before their time. That this was
-    /// done is not kept.
-    pub(crate) fn stops(&mut self) {
+    /// done is not kept. `lives` are all that it may know of.
+    pub(crate) fn stops(&mut self, lives: impl Iterator<Item = Life>) {
         for at in self.current.into_iter().flatten() {
             self.wills.may(self.sessions[at].life.will);
+        }
+        for life in lives.filter(|life| self.unsure[life.slot]) {
+            self.wills.may(life.will);
         }
     }
 
