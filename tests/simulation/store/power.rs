@@ -35,7 +35,7 @@ pub(super) fn copy(file: &Path, to: &Path, journal: &[u8]) -> io::Result<()> {
 pub(super) fn cut(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
     match dice.below(6) {
         // The process ended, and the system wrote all of it.
-        0 | 1 => written.to_vec(),
+        0 | 1 => grown(written, synced),
         2 => synced.to_vec(),
         3 => cut_at_a_byte(synced, written, dice),
         _ => mix(synced, written, dice),
@@ -46,12 +46,16 @@ pub(super) fn cut(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
 fn cut_at_a_byte(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
     let from = first_changed_frame(synced, written);
     if from >= written.len() {
-        return written.to_vec();
+        return grown(written, synced);
     }
     let end = from + dice.below(written.len() - from);
-    let mut left = written[..end].to_vec();
-    left.extend(synced.iter().skip(end));
-    left
+    grown(&written[..end], synced)
+}
+
+/// A journal never gets shorter: what was behind these bytes still is.
+fn grown(bytes: &[u8], synced: &[u8]) -> Vec<u8> {
+    let behind = synced.get(bytes.len()..).unwrap_or_default();
+    [bytes, behind].concat()
 }
 
 /// Of each sector that changed there is the old content or the new one, or something else where it was to
@@ -73,8 +77,7 @@ fn mix(synced: &[u8], written: &[u8], dice: &mut Dice) -> Vec<u8> {
             };
         }
     }
-    left.extend(synced.iter().skip(written.len()));
-    left
+    grown(&left, synced)
 }
 
 /// Where the first frame begins that is not the same. Which byte of it differs first is chance.
