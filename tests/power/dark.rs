@@ -68,6 +68,11 @@ impl Disk {
         self.with("MQTT_DISK_CLOCK", ahead.to_string())
     }
 
+    /// That room is the user's share of a larger disk.
+    pub(crate) fn with_quota(self) -> Self {
+        self.with("MQTT_DISK_QUOTA", "1")
+    }
+
     /// Syncs do nothing.
     pub(crate) fn lying(self) -> Self {
         self.with("MQTT_DISK_LIES", "1")

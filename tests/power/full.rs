@@ -1,5 +1,7 @@
 //! A disk without room: what could not be kept is refused, everything else goes on, and it ends by itself.
 
+use std::fs;
+
 use mqtt_tests::{
     Broker, Level, Packet, Signal, Wire, connect, ping, publish, subscribe, wait_until,
 };
@@ -15,6 +17,8 @@ pub(crate) const LARGE: u64 = 400 * MIB;
 const MANY: u16 = 1000;
 const PAYLOAD: usize = 400_000;
 const QUOTA_EXCEEDED: u8 = 0x97;
+/// The number of the system's error for a quota that is used up.
+const EDQUOT: i32 = 122;
 
 fn config() -> String {
     config_with(0)
@@ -68,16 +72,24 @@ fn answer(wire: &mut Wire, packet: &[u8]) -> Packet {
 
 /// A broker whose disk is full, and how many messages it acknowledged for a session that is away.
 fn full_broker(bytes: u64) -> (Broker, usize) {
-    let broker = small_broker(bytes, &config());
+    full_broker_on(Disk::new(0).with_room(), bytes)
+}
+
+fn full_broker_on(disk: Disk, bytes: u64) -> (Broker, usize) {
+    let broker = broker_on(disk, bytes, &config());
     let acked = fill(&broker);
     (broker, acked)
 }
 
 /// A broker whose disk has so many bytes.
 pub(crate) fn small_broker(bytes: u64, config: &str) -> Broker {
+    broker_on(Disk::new(0).with_room(), bytes, config)
+}
+
+fn broker_on(disk: Disk, bytes: u64, config: &str) -> Broker {
     let mut broker = ended_broker();
     give_room(&broker, bytes);
-    broker.set_variables(Disk::new(0).with_room().traced().variables());
+    broker.set_variables(disk.traced().variables());
     broker.start_again(config);
     broker
 }
@@ -89,6 +101,11 @@ pub(crate) fn fill(broker: &Broker) -> usize {
     keeper.packets_until(9);
     keeper.send(b"\xe0\x00");
     keeper.expect_closed();
+    fill_again(broker)
+}
+
+/// Publishes until the disk is full. How many messages were acknowledged.
+fn fill_again(broker: &Broker) -> usize {
     for (acked, number) in (1..=MANY).enumerate() {
         let mut publisher = Wire::greeted(broker, &connect(Level::V4, "publisher"));
         // Without an answer it is not acknowledged.
@@ -197,15 +214,59 @@ fn a_restart_on_a_full_disk_finds_everything() {
     assert!(taken == acked || taken == acked + 1, "{taken} of {acked}");
 }
 
-#[test]
-fn with_room_on_the_disk_everything_is_taken_again() {
-    let (mut broker, acked) = full_broker(SMALL);
-    give_room(&broker, LARGE);
-    let mut five = Wire::greeted(&broker, &connect(Level::V5, "five"));
+/// Waits until a message is taken that has to be kept.
+fn wait_until_well(broker: &Broker) {
+    let mut five = Wire::greeted(broker, &connect(Level::V5, "five"));
     wait_until("a message is taken", || {
         let answer = answer(&mut five, &publish_5(2, "jobs/1", 1));
         (reason(&answer) == 0).then_some(())
     });
+}
+
+#[test]
+fn a_store_whose_queues_were_drained_takes_everything_again_on_the_same_disk() {
+    for bytes in [SMALL, TINY] {
+        let (broker, acked) = full_broker(bytes);
+        take(&broker, acked);
+        wait_until_well(&broker);
+        broker.wait_for_log("The disk of the store has room again.");
+        // And again, from the start to the end.
+        let acked = fill_again(&broker);
+        let taken = take(&broker, acked);
+        assert!(taken >= acked, "{taken} of {acked}");
+        wait_until_well(&broker);
+    }
+}
+
+/// The disk says all the time that there is room.
+#[test]
+fn a_quota_is_found_out_once_and_the_reserve_is_there_for_what_waits() {
+    let (mut broker, acked) = full_broker_on(Disk::new(0).with_room().with_quota(), SMALL);
+    let full = "The disk of the store is full";
+    let mut five = Wire::greeted(&broker, &connect(Level::V5, "five"));
+    let looks = |broker: &Broker| {
+        let trace = fs::read_to_string(broker.path("trace")).expect("a trace");
+        let refusal = format!("mosquitto.db.reserve errno {EDQUOT}");
+        trace.matches(&refusal).count()
+    };
+    wait_until("it was looked twice", || {
+        let answer = answer(&mut five, &publish_5(2, "jobs/1", 1));
+        assert_eq!(reason(&answer), QUOTA_EXCEEDED);
+        (looks(&broker) >= 2).then_some(())
+    });
+    assert_eq!(broker.log().matches(full).count(), 1, "{}", broker.log());
+    let taken = take(&broker, acked);
+    assert!(taken == acked || taken == acked + 1, "{taken} of {acked}");
+    wait_until_well(&broker);
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.wait_for_exit(), Some(0));
+}
+
+#[test]
+fn with_room_on_the_disk_everything_is_taken_again() {
+    let (mut broker, acked) = full_broker(SMALL);
+    give_room(&broker, LARGE);
+    wait_until_well(&broker);
     let _new = Wire::greeted(&broker, &connect_durable("new"));
     broker.kill();
     broker.set_variables(Vec::new());

@@ -158,7 +158,7 @@ impl Runtime {
         drop((shared, listeners));
         spawn_shards(starts, &supervisor, &post, &mut crew)?;
         let store = writer
-            .map(|(store, database)| StoreThread::start(store, database, &post, &supervisor))
+            .map(|(store, database)| StoreThread::start(store, database, clock, &post, &supervisor))
             .transpose()?;
         let next_link = AtomicU16::new(0);
         Ok(Self {

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use mqtt_session::time::UnixTime;
 use tokio::sync::watch;
 
+use super::clock::Clock;
 use super::mailbox::Post;
 use super::threads::Supervisor;
 use crate::store::database::Database;
@@ -27,6 +28,7 @@ impl StoreThread {
     pub(super) fn start(
         store: Store,
         database: Database,
+        clock: Clock,
         post: &Arc<Post>,
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
@@ -34,13 +36,17 @@ impl StoreThread {
         let (say, health) = watch::channel(Health::Ok);
         let thread = supervisor.spawn("store".to_owned(), move || {
             let mut was_full = false;
-            let written = writer.write(database, |shard| {
-                let full = writer.has_no_room();
-                if std::mem::replace(&mut was_full, full) != full {
-                    say.send_replace(if full { Health::Full } else { Health::Ok });
-                }
-                post.wake(shard)
-            });
+            let written = writer.write(
+                database,
+                || clock.now().instant,
+                |shard| {
+                    let full = writer.has_no_room();
+                    if std::mem::replace(&mut was_full, full) != full {
+                        say.send_replace(if full { Health::Full } else { Health::Ok });
+                    }
+                    post.wake(shard)
+                },
+            );
             written.map_err(|failure| {
                 // Before the broker begins to end because of it.
                 say.send_replace(Health::Failed);

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use mqtt_codec::PacketId;
 use mqtt_session::time::UnixTime;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Params, params};
 
 use super::StoreError;
@@ -15,6 +14,7 @@ use super::blob;
 use super::cleared::{Cleared, Turns};
 use super::health::Figures;
 use super::hot::Hot;
+use super::journal::pages_max;
 use super::last_commit::LastCommit;
 use super::ledger::{Effect, Ledger};
 use super::room::Room;
@@ -28,9 +28,6 @@ use crate::engine::store_op::{
 
 /// Statements that are prepared once; more than there are.
 const STATEMENTS: usize = 64;
-/// Pages of the journal from which on it is brought into the file: 16 MiB.
-const JOURNAL_PAGES: i32 = 4000;
-const PAGE_BYTES: u64 = 4096;
 /// Pages that a file of SQLite may have.
 const PAGES_MAX: i64 = 0xffff_fffe;
 
@@ -55,7 +52,9 @@ pub struct Database {
     pub(super) pages: Vec<(ShardId, Page)>,
     pub(super) room: Room,
     /// Pages of the journal after the last commit.
-    journal_pages: Arc<AtomicI32>,
+    pub(super) journal_pages: Arc<AtomicI32>,
+    /// From so many on it is brought into the file.
+    pub(super) journal_pages_max: i32,
 }
 
 impl Database {
@@ -76,9 +75,11 @@ impl Database {
             pages_now.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
+        let room = Room::of(path);
         Ok(Self {
             connection,
             journal_pages,
+            journal_pages_max: pages_max(&room),
             hot: Hot::default(),
             released: HashMap::new(),
             gone: Vec::new(),
@@ -88,7 +89,7 @@ impl Database {
             last_commit: LastCommit::default(),
             commits: 0,
             pages: Vec::new(),
-            room: Room::of(path),
+            room,
         })
     }
 
@@ -195,42 +196,6 @@ impl Database {
         };
         let limit = format!("PRAGMA max_page_count={limit}");
         self.connection.query_row(&limit, [], |_| Ok(()))
-    }
-
-    /// Brings what the journal has into the file when it is long enough.
-    ///
-    /// # Errors
-    /// Whatever the disk has, but for a lack of room, which does no harm here.
-    pub fn keep_journal_short(&self) -> rusqlite::Result<()> {
-        if self.journal_pages.load(Ordering::Relaxed) < JOURNAL_PAGES {
-            return Ok(());
-        }
-        self.bring_in("PRAGMA wal_checkpoint(PASSIVE)")
-    }
-
-    /// Moves the journal into the file and ends it, so that one file holds everything; if the file has
-    /// no room for it, it stays.
-    ///
-    /// # Errors
-    /// Whatever else the disk has.
-    pub fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.bring_in("PRAGMA wal_checkpoint(TRUNCATE)")
-    }
-
-    /// That is done only if there is room for all of it: a part would use up what is left for
-    /// acknowledgements.
-    pub(super) fn bring_in(&self, how: &str) -> rusqlite::Result<()> {
-        let pages = schema::integer(&self.connection, "PRAGMA page_count")?;
-        let length = u64::try_from(pages).unwrap_or(0) * PAGE_BYTES;
-        let has_room = self.room.has(length.saturating_sub(self.room.length()));
-        // Closing tries it as well.
-        let leave = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-        self.connection.set_db_config(leave, !has_room)?;
-        if !has_room {
-            return Ok(());
-        }
-        self.room
-            .excuses(self.connection.query_row(how, [], |_| Ok(())))
     }
 
     pub(super) fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<usize> {

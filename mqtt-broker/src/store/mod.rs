@@ -12,6 +12,7 @@ mod deliveries;
 mod failure;
 mod health;
 mod hot;
+mod journal;
 mod last_commit;
 pub mod ledger;
 mod load;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mqtt_session::time::UnixTime;
+use mqtt_session::time::{Instant, UnixTime};
 
 use super::cleared::Turns;
 use super::database::Database;
@@ -15,14 +15,13 @@ use super::failure::Failure;
 use super::health::{Board, Figures};
 use super::ledger::{Effect, Ledger};
 use super::recovery;
+use super::room::AGAIN;
 use super::weight::{OP_BYTES, weight};
 use crate::engine::ids::ShardId;
 use crate::engine::store_op::{Page, StoreOp, Ticket};
 
 /// How long what nobody waits for may stay in memory.
 const LAZY: Duration = Duration::from_secs(1);
-/// How long until it is looked again whether the disk has room.
-const AGAIN: Duration = Duration::from_secs(1);
 /// Bytes that wait from which on shards stop reading.
 const FULL_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes for one transaction.
@@ -189,7 +188,7 @@ impl Store {
         self.inbox().panics = true;
     }
 
-    /// Writes until [`Self::end`]. `wake` is called for each shard whose tickets became durable, or
+    /// Writes until [`Self::end`]. `clock` gives the time, and `wake` is called for each shard whose tickets became durable, or
     /// which may read again.
     ///
     /// # Errors
@@ -197,13 +196,14 @@ impl Store {
     pub fn write(
         &self,
         database: Database,
+        clock: impl Fn() -> Instant,
         wake: impl FnMut(ShardId) -> io::Result<()>,
     ) -> Result<(), Failure> {
         // It is closed after a good end alone. After a failure, closing it would sync once more and be
         // told that all is well: what could not be written may count as written. After a panic nobody
         // knows what it is in the middle of.
         let mut database = ManuallyDrop::new(database);
-        let written = self.write_to(&mut database, wake);
+        let written = self.write_to(&mut database, clock, wake);
         written.map_err(|error| {
             let file = database.file().unwrap_or_default();
             // The failure itself is told; should the next start not know, it finds out by itself.
@@ -217,6 +217,7 @@ impl Store {
     fn write_to(
         &self,
         database: &mut Database,
+        clock: impl Fn() -> Instant,
         mut wake: impl FnMut(ShardId) -> io::Result<()>,
     ) -> rusqlite::Result<()> {
         let shards = u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX);
@@ -244,7 +245,7 @@ impl Store {
             }
             effects.clear();
             effects.extend(std::iter::from_fn(|| ledger.take()));
-            self.transact(database, &effects, &mut wake)?;
+            self.transact(database, &effects, &clock, &mut wake)?;
             for (shard, page) in database.take_pages() {
                 if let Some(pages) = self.0.pages.get(shard.index()) {
                     lock(pages).push(page);
@@ -277,6 +278,7 @@ impl Store {
         &self,
         database: &mut Database,
         effects: &[Effect],
+        clock: &impl Fn() -> Instant,
         wake: &mut impl FnMut(ShardId) -> io::Result<()>,
     ) -> rusqlite::Result<()> {
         while let Err(error) = database.transact(effects) {
@@ -291,11 +293,11 @@ impl Store {
                 let waits = |inbox: &mut Inbox| !inbox.ending;
                 drop(self.0.changed.wait_timeout_while(inbox, AGAIN, waits));
             }
-            database.room.run_out();
+            database.room.run_out(clock());
             self.say_no_room(true, wake);
         }
         if database.room.is_full() {
-            database.room.look_again();
+            database.look_for_room(clock())?;
             self.say_no_room(database.room.is_full(), wake);
         }
         database.keep_journal_short()

@@ -61,7 +61,7 @@ fn a_page_shows_what_was_submitted_before_it_and_comes_to_the_shard_that_asked()
     let writer = store.clone();
     let (woken, wakes) = std::sync::mpsc::sync_channel(16);
     let thread = std::thread::spawn(move || {
-        writer.write(database, |shard| {
+        writer.write(database, Instant::default, |shard| {
             woken.send(shard).map_err(io::Error::other)
         })
     });
@@ -96,7 +96,7 @@ fn what_nobody_waits_for_is_written_without_a_wait_for_each_part_of_it() {
     let (woken, wakes) = std::sync::mpsc::sync_channel(1024);
     let thread = std::thread::spawn(move || {
         let wake = |shard| woken.send(shard).map_err(io::Error::other);
-        writer.write(database, wake)
+        writer.write(database, Instant::default, wake)
     });
     while store.durable(ShardId(0)) < Ticket(300) {
         wakes.recv_timeout(LAZY * 10).unwrap();
@@ -126,7 +126,7 @@ fn while_there_is_no_room_nothing_is_promised_and_nothing_is_given_up() {
     let (woken, wakes) = std::sync::mpsc::sync_channel(1024);
     let thread = std::thread::spawn(move || {
         let wake = |shard| woken.send(shard).map_err(io::Error::other);
-        writer.write(database, wake)
+        writer.write(database, Instant::default, wake)
     });
     let wait = || wakes.recv_timeout(LAZY * 10).unwrap();
     store.submit(ShardId(0), Ticket(1), vec![filter(0)], true);

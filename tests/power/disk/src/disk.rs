@@ -292,9 +292,9 @@ impl Disk {
         }
         let at = offset.or_else(|| real::position(fd)).unwrap_or(0);
         let at = u64::try_from(at).unwrap_or(0);
-        if !self.has_room_for(key, at + bytes.len() as u64) {
-            self.note_answer(Kind::Write, &name, &Err(libc::ENOSPC));
-            return Err(libc::ENOSPC);
+        if let Err(refusal) = self.has_room_for(key, at + bytes.len() as u64) {
+            self.note_answer(Kind::Write, &name, &Err(refusal));
+            return Err(refusal);
         }
         if let Some(file) = self.pages(key) {
             sure(file.touch(at, bytes.len() as u64));
@@ -311,10 +311,14 @@ impl Disk {
     }
 
     /// Whether a file may become as long as this.
-    fn has_room_for(&mut self, key: FileKey, length: u64) -> bool {
+    fn has_room_for(&mut self, key: FileKey, length: u64) -> Result<(), i32> {
         let free = self.room.as_ref().map_or(u64::MAX, Room::free);
         let end = self.pages(key).map_or(0, |file| sure(file.end()));
-        length.saturating_sub(end) <= free
+        match (length.saturating_sub(end) <= free, self.orders.quota) {
+            (true, _) => Ok(()),
+            (false, true) => Err(libc::EDQUOT),
+            (false, false) => Err(libc::ENOSPC),
+        }
     }
 
     /// Reserves room for a file.
@@ -327,18 +331,15 @@ impl Disk {
         let Some((key, name)) = self.file(fd) else {
             return allocate();
         };
-        let answer = if self.has_room_for(key, length) {
-            allocate()
-        } else {
-            Err(libc::ENOSPC)
-        };
+        let answer = self.has_room_for(key, length).and_then(|()| allocate());
         self.note_answer(Kind::Truncate, &name, &answer);
         answer
     }
 
     /// What a program is told of the disk; nothing where it is the system's own.
     pub(crate) fn describe(&self, answer: &mut libc::statvfs) -> Option<()> {
-        self.room.as_ref().map(|room| room.describe(answer))
+        let room = self.room.as_ref().filter(|_| !self.orders.quota);
+        room.map(|room| room.describe(answer))
     }
 
     pub(crate) fn truncate(&mut self, fd: RawFd, length: i64) -> Answer {

@@ -17,6 +17,7 @@
 //! | `MQTT_DISK_FROM` | a file: calls count for the two above once it is there |
 //! | `MQTT_DISK_HOLD` | while this file is there, syncs wait |
 //! | `MQTT_DISK_ROOM` | a file that holds the size of the disk in bytes; what does not fit is refused with ENOSPC |
+//! | `MQTT_DISK_QUOTA` | that room is the user's share of a larger disk: EDQUOT instead, and the disk says nothing of it |
 //! | `MQTT_DISK_LIES` | syncs succeed and do nothing |
 //! | `MQTT_DISK_CLOCK` | seconds that the calendar is ahead of the system's, or behind it if they are negative |
 //! | `MQTT_DISK_TRACE` | a file that gets a line for each call: kind, file name, outcome |

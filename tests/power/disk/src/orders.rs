@@ -62,6 +62,8 @@ pub(crate) struct Orders {
     pub(crate) from: Option<PathBuf>,
     pub(crate) hold: Option<PathBuf>,
     pub(crate) room: Option<PathBuf>,
+    /// The room is the user's share of a larger disk.
+    pub(crate) quota: bool,
     pub(crate) lies: bool,
     pub(crate) trace: Option<PathBuf>,
 }
@@ -82,6 +84,7 @@ impl Orders {
             from: path("MQTT_DISK_FROM"),
             hold: path("MQTT_DISK_HOLD"),
             room: path("MQTT_DISK_ROOM"),
+            quota: env::var_os("MQTT_DISK_QUOTA").is_some(),
             lies: env::var_os("MQTT_DISK_LIES").is_some(),
             trace: path("MQTT_DISK_TRACE"),
         })
