@@ -96,12 +96,17 @@ fn broker_on(disk: Disk, bytes: u64, config: &str) -> Broker {
 
 /// Fills the disk; how many messages were acknowledged for a session that is away.
 pub(crate) fn fill(broker: &Broker) -> usize {
+    keep(broker);
+    fill_again(broker)
+}
+
+/// A session that is away.
+fn keep(broker: &Broker) {
     let mut keeper = Wire::greeted(broker, &connect_durable("keeper"));
     keeper.send(&subscribe(1, "jobs/#", 1));
     keeper.packets_until(9);
     keeper.send(b"\xe0\x00");
     keeper.expect_closed();
-    fill_again(broker)
 }
 
 /// Publishes until the disk is full. How many messages were acknowledged.
@@ -276,4 +281,29 @@ fn with_room_on_the_disk_everything_is_taken_again() {
         taken == acked + 1 || taken == acked + 2,
         "{taken} of {acked} + 1"
     );
+}
+
+/// Somebody else has taken all of the disk, and the reserve with it.
+#[test]
+fn a_stop_while_nothing_can_be_written_loses_nothing_that_was_acknowledged_and_says_so() {
+    let mut broker = small_broker(LARGE, &config());
+    keep(&broker);
+    let mut publisher = Wire::greeted(&broker, &connect(Level::V4, "publisher"));
+    let large = |id| publish("jobs/1", &[b'x'; PAYLOAD], Some(id));
+    for id in 1..=3 {
+        let answer = answer(&mut publisher, &large(id));
+        assert!(answer.is_type(4), "{answer:02x?}");
+    }
+    give_room(&broker, 1);
+    publisher.send(&large(4));
+    broker.wait_for_log("The disk of the store is full");
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(publisher.rest().len(), 0, "it is not kept");
+    assert_eq!(broker.wait_for_exit(), Some(0));
+    let log = broker.log();
+    assert!(log.contains(" operations were not kept. "), "{log}");
+    assert!(!log.contains("Error"), "{log}");
+    give_room(&broker, LARGE);
+    broker.start_again(&config());
+    assert_eq!(take(&broker, 3), 3);
 }

@@ -42,6 +42,13 @@ pub(super) fn tell(log: &Log, event: &RuntimeEvent<'_>) {
             "Error: Internal error in thread {thread}: {}",
             Escaped(reason)
         )),
+        RuntimeEvent::LeftOut { operations } => log.tell(
+            Level::Warning,
+            format_args!(
+                "Warning: The disk of the store is full: {operations} operations were not kept. Nothing of \
+                 them was acknowledged; what clients acknowledged may come to them again."
+            ),
+        ),
         RuntimeEvent::ArrivalFailed { shard, error } => failed(format_args!(
             "Error: Shard {} cannot take a connection over: {}.",
             shard.0,
@@ -138,6 +145,11 @@ mod tests {
                     reason: "no\nline",
                 },
                 "Error: Internal error in thread shard-0: no\\u{a}line",
+            ),
+            (
+                RuntimeEvent::LeftOut { operations: 3 },
+                "Warning: The disk of the store is full: 3 operations were not kept. Nothing of them was \
+                 acknowledged; what clients acknowledged may come to them again.",
             ),
             (
                 RuntimeEvent::ArrivalFailed {

@@ -109,6 +109,12 @@ pub enum RuntimeEvent<'a> {
         /// What it said.
         reason: &'a str,
     },
+    /// The broker ends while the disk of the store is full: operations that nobody was told of are not
+    /// kept.
+    LeftOut {
+        /// How many.
+        operations: usize,
+    },
     /// A shard cannot take a socket over. The connection is lost.
     ArrivalFailed {
         /// The shard.

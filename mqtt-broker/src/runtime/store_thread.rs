@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::mailbox::Post;
+use super::observer::RuntimeEvent;
 use super::threads::Supervisor;
 use crate::store::database::Database;
 use crate::store::{Health, Store};
@@ -33,6 +34,7 @@ impl StoreThread {
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let (writer, post) = (store.clone(), Arc::clone(post));
+        let observer = Arc::clone(&supervisor.observer);
         let (say, health) = watch::channel(Health::Ok);
         let thread = supervisor.spawn("store".to_owned(), move || {
             let mut was_full = false;
@@ -47,11 +49,15 @@ impl StoreThread {
                     post.wake(shard)
                 },
             );
-            written.map_err(|failure| {
+            let operations = written.map_err(|failure| {
                 // Before the broker begins to end because of it.
                 say.send_replace(Health::Failed);
                 io::Error::other(failure)
-            })
+            })?;
+            if operations > 0 {
+                observer.runtime_event(&RuntimeEvent::LeftOut { operations });
+            }
+            Ok(())
         })?;
         Ok(Self {
             store,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use mqtt_codec::PacketId;
 use mqtt_session::time::UnixTime;
-use rusqlite::{Connection, OpenFlags, Params, params};
+use rusqlite::{Connection, OpenFlags, Params, ffi, params};
 
 use super::StoreError;
 use super::blob;
@@ -48,8 +48,9 @@ pub struct Database {
     pub(super) last_commit: LastCommit,
     /// Transactions since it was opened.
     commits: u64,
-    /// Pages that were read and not handed over.
+    /// Pages that were read since the last commit, and those before that were not handed over.
     pub(super) pages: Vec<(ShardId, Page)>,
+    pub(super) pages_read: Vec<(ShardId, Page)>,
     pub(super) room: Room,
     /// Pages of the journal after the last commit.
     pub(super) journal_pages: Arc<AtomicI32>,
@@ -89,6 +90,7 @@ impl Database {
             last_commit: LastCommit::default(),
             commits: 0,
             pages: Vec::new(),
+            pages_read: Vec::new(),
             room,
         })
     }
@@ -104,15 +106,23 @@ impl Database {
         }
     }
 
-    /// One transaction.
+    /// One transaction. While the disk is full it must not need more of it than there is.
     ///
     /// # Errors
     /// As [`Self::apply`] and [`Self::commit`].
     pub fn transact(&mut self, effects: &[Effect]) -> rusqlite::Result<()> {
+        let pages = self.room.is_full().then(|| self.pages()).transpose()?;
         for effect in effects {
             self.apply(effect)?;
         }
         self.tidy()?;
+        self.write_down()?;
+        if let Some(pages) = pages
+            && self.outgrows_the_disk(pages)?
+        {
+            let full = ffi::Error::new(ffi::SQLITE_FULL);
+            return Err(rusqlite::Error::SqliteFailure(full, None));
+        }
         self.commit()
     }
 
@@ -137,6 +147,19 @@ impl Database {
     /// Whatever the disk has. Nothing that was applied since the last commit may be promised then,
     /// and this must not be tried again: a page that was not written may count as written.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
+        self.write_down()?;
+        if !self.connection.is_autocommit() {
+            self.write_last_commit()?;
+            self.connection.execute_batch("COMMIT")?;
+            self.commits += 1;
+        }
+        self.hot.keep_changes();
+        self.pages_read.append(&mut self.pages);
+        Ok(())
+    }
+
+    /// What is known besides the rows becomes rows.
+    fn write_down(&mut self) -> rusqlite::Result<()> {
         while let Some(number) = self.hot.surplus() {
             self.spill(number)?;
         }
@@ -152,12 +175,6 @@ impl Database {
             self.run(update, [self.messages])?;
             self.messages_written = self.messages;
         }
-        if !self.connection.is_autocommit() {
-            self.write_last_commit()?;
-            self.connection.execute_batch("COMMIT")?;
-            self.commits += 1;
-        }
-        self.hot.keep_changes();
         Ok(())
     }
 

@@ -29,7 +29,26 @@ impl Database {
         if self.journal_pages.load(Ordering::Relaxed) < self.journal_pages_max {
             return Ok(());
         }
+        self.reuse_journal()
+    }
+
+    /// Has the journal begin anew, in the room that it has, as far as the file has room for it.
+    ///
+    /// # Errors
+    /// Whatever else the disk has.
+    pub(super) fn reuse_journal(&self) -> rusqlite::Result<()> {
         self.bring_in("PRAGMA wal_checkpoint(PASSIVE)")
+    }
+
+    /// Whether pages were added since there were so many, and the file cannot grow by them: the journal
+    /// could never begin anew then, and what is removed later would find no room in it.
+    pub(super) fn outgrows_the_disk(&self, pages: i64) -> rusqlite::Result<bool> {
+        Ok(self.pages()? > pages && !self.room.has(self.growth()?))
+    }
+
+    /// Pages of the file when the journal is in it.
+    pub(super) fn pages(&self) -> rusqlite::Result<i64> {
+        schema::integer(&self.connection, "PRAGMA page_count")
     }
 
     /// Moves the journal into the file and ends it, so that one file holds everything; if the file has

@@ -21,6 +21,7 @@ mod page;
 pub mod recovery;
 mod room;
 mod schema;
+mod squeeze;
 #[cfg(test)]
 mod tests;
 pub mod tools;

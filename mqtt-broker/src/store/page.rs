@@ -98,7 +98,8 @@ impl Database {
 
     /// Hands over the pages that were read; what they show may be told once it is committed.
     pub fn take_pages(&mut self) -> Vec<(ShardId, Page)> {
-        std::mem::take(&mut self.pages)
+        self.pages_read.append(&mut self.pages);
+        std::mem::take(&mut self.pages_read)
     }
 }
 

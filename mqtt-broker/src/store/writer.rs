@@ -152,10 +152,12 @@ impl Store {
         pages.map_or_else(Vec::new, |pages| std::mem::take(&mut lock(pages)))
     }
 
-    /// More waits than should: who reads from clients makes it worse.
+    /// More waits than should: who reads from clients makes it worse. Where it waits for room on the disk,
+    /// only what clients acknowledge can make some, and so more may wait.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.full.load(Ordering::SeqCst)
+        let may_wait = || self.0.waiting.load(Ordering::SeqCst) < 2 * FULL_BYTES;
+        self.0.full.load(Ordering::SeqCst) && !(self.has_no_room() && may_wait())
     }
 
     /// The disk has no room: nothing more must be taken that would have to be kept.
@@ -189,7 +191,8 @@ impl Store {
     }
 
     /// Writes until [`Self::end`]. `clock` gives the time, and `wake` is called for each shard whose tickets became durable, or
-    /// which may read again.
+    /// which may read again. How many operations were left out in the end because the disk has no room for
+    /// them: their tickets never became durable, so nobody was promised anything.
     ///
     /// # Errors
     /// [`Failure`] when the disk fails; the tickets that are durable by then stay true.
@@ -198,20 +201,20 @@ impl Store {
         database: Database,
         clock: impl Fn() -> Instant,
         wake: impl FnMut(ShardId) -> io::Result<()>,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         // It is closed after a good end alone. After a failure, closing it would sync once more and be
         // told that all is well: what could not be written may count as written. After a panic nobody
         // knows what it is in the middle of.
         let mut database = ManuallyDrop::new(database);
         let written = self.write_to(&mut database, clock, wake);
-        written.map_err(|error| {
+        let left_out = written.map_err(|error| {
             let file = database.file().unwrap_or_default();
             // The failure itself is told; should the next start not know, it finds out by itself.
             let _ = recovery::note_damage(&file, &error);
             Failure::new(file, error)
         })?;
         drop(ManuallyDrop::into_inner(database));
-        Ok(())
+        Ok(left_out)
     }
 
     fn write_to(
@@ -219,10 +222,11 @@ impl Store {
         database: &mut Database,
         clock: impl Fn() -> Instant,
         mut wake: impl FnMut(ShardId) -> io::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let shards = u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX);
-        let mut ledger = Ledger::new(shards);
-        let mut effects: Vec<Effect> = Vec::new();
+    ) -> rusqlite::Result<usize> {
+        let mut ledger = Ledger::new(self.shards());
+        // What was submitted and did not take effect, and its bytes.
+        let mut pending: Vec<Effect> = Vec::new();
+        let mut bytes = 0;
         database.room.hold_reserve();
         loop {
             self.0.board.note(database.figures());
@@ -233,71 +237,82 @@ impl Store {
             } = self.take(database);
             let time = self.0.time.load(Ordering::Relaxed);
             database.note_time(UnixTime::from_millis(time));
-            if batches.is_empty() && ending {
-                database.commit()?;
-                database.end_run()?;
-                return database.checkpoint();
-            }
-            let mut done = 0;
+            let is_over = ending && batches.is_empty();
             for batch in batches {
-                done += batch.bytes;
+                bytes += batch.bytes;
                 ledger.submit(batch.shard, batch.ticket, batch.ops);
             }
-            effects.clear();
-            effects.extend(std::iter::from_fn(|| ledger.take()));
-            self.transact(database, &effects, &clock, &mut wake)?;
-            for (shard, page) in database.take_pages() {
-                if let Some(pages) = self.0.pages.get(shard.index()) {
-                    lock(pages).push(page);
-                }
+            pending.extend(std::iter::from_fn(|| ledger.take()));
+            self.transact(database, &mut pending, clock(), &mut wake)?;
+            if is_over {
+                database.end_run()?;
+                database.checkpoint()?;
+                return Ok(pending.len());
             }
-            database.forget_cleared(&self.0.turns, &ledger);
             if checkpoint {
                 database.checkpoint()?;
                 database.begin_run()?;
             }
-            let left = self.0.waiting.fetch_sub(done, Ordering::SeqCst) - done;
-            // What waits for parts counts too.
-            let left = left + ledger.waiting() as u64 * OP_BYTES;
-            let room = left < FULL_BYTES / 2 && self.0.full.swap(false, Ordering::SeqCst);
-            for shard in (0..shards).map(ShardId) {
-                let reached = ledger.reached(shard).0;
-                let Some(durable) = self.0.durable.get(shard.index()) else {
-                    continue;
-                };
-                if durable.swap(reached, Ordering::SeqCst) != reached || room {
-                    // A shard that is gone needs nothing any more.
-                    let _gone = wake(shard);
-                }
+            if pending.is_empty() {
+                self.tell(database, &ledger, std::mem::take(&mut bytes), &mut wake);
             }
         }
     }
 
-    /// One transaction, however long the disk has no room for it.
+    /// What was submitted took effect, so many bytes of it: the shards hear of it.
+    fn tell(
+        &self,
+        database: &mut Database,
+        ledger: &Ledger,
+        bytes: u64,
+        wake: &mut impl FnMut(ShardId) -> io::Result<()>,
+    ) {
+        for (shard, page) in database.take_pages() {
+            if let Some(pages) = self.0.pages.get(shard.index()) {
+                lock(pages).push(page);
+            }
+        }
+        database.forget_cleared(&self.0.turns, ledger);
+        let left = self.0.waiting.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        // What waits for parts counts too.
+        let left = left + ledger.waiting() as u64 * OP_BYTES;
+        let room = left < FULL_BYTES / 2 && self.0.full.swap(false, Ordering::SeqCst);
+        for shard in (0..self.shards()).map(ShardId) {
+            let reached = ledger.reached(shard).0;
+            let Some(durable) = self.0.durable.get(shard.index()) else {
+                continue;
+            };
+            if durable.swap(reached, Ordering::SeqCst) != reached || room {
+                // A shard that is gone needs nothing any more.
+                let _gone = wake(shard);
+            }
+        }
+    }
+
+    fn shards(&self) -> u16 {
+        u16::try_from(self.0.durable.len()).unwrap_or(u16::MAX)
+    }
+
+    /// One transaction. If the disk has no room for it the reserve is given up, and as much takes effect
+    /// as fits then; what is left waits for room.
     fn transact(
         &self,
         database: &mut Database,
-        effects: &[Effect],
-        clock: &impl Fn() -> Instant,
+        pending: &mut Vec<Effect>,
+        now: Instant,
         wake: &mut impl FnMut(ShardId) -> io::Result<()>,
     ) -> rusqlite::Result<()> {
-        while let Err(error) = database.transact(effects) {
-            if !database.room.is_reason(&error) || (database.room.is_full() && self.inbox().ending)
-            {
-                return Err(error);
-            }
-            database.undo()?;
-            if database.room.is_full() {
-                // The reserve is used up already: somebody has to make room.
-                let inbox = self.inbox();
-                let waits = |inbox: &mut Inbox| !inbox.ending;
-                drop(self.0.changed.wait_timeout_while(inbox, AGAIN, waits));
-            }
-            database.room.run_out(clock());
+        if database.try_transact(pending)? {
+            pending.clear();
+        } else {
+            database.room.run_out(now);
             self.say_no_room(true, wake);
+            database.squeeze(pending)?;
         }
         if database.room.is_full() {
-            database.look_for_room(clock())?;
+            if pending.is_empty() {
+                database.look_for_room(now)?;
+            }
             self.say_no_room(database.room.is_full(), wake);
         }
         database.keep_journal_short()
@@ -305,9 +320,9 @@ impl Store {
 
     fn say_no_room(&self, no_room: bool, wake: &mut impl FnMut(ShardId) -> io::Result<()>) {
         if self.0.no_room.swap(no_room, Ordering::SeqCst) != no_room {
-            for shard in (0..self.0.durable.len()).filter_map(|n| u16::try_from(n).ok()) {
+            for shard in (0..self.shards()).map(ShardId) {
                 // A shard that is gone needs nothing any more.
-                let _gone = wake(ShardId(shard));
+                let _gone = wake(shard);
             }
         }
     }

@@ -59,6 +59,13 @@ impl Database {
         if self.room.is_full() || !self.room.has(SPARE_BYTES) {
             return Ok(false);
         }
+        match self.write_note(clean) {
+            Err(error) if self.room.is_reason(&error) => Ok(false),
+            written => written.map(|()| true),
+        }
+    }
+
+    fn write_note(&self, clean: bool) -> rusqlite::Result<()> {
         // Should one of both fail, neither counts, and no transaction stays open.
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute_batch(&format!(
@@ -66,8 +73,7 @@ impl Database {
              INSERT INTO meta(k, v) VALUES('{COUNT}', 1) ON CONFLICT(k) DO UPDATE SET v = v + 1;"
         ))?;
         self.insert_last_commit()?;
-        transaction.commit()?;
-        Ok(true)
+        transaction.commit()
     }
 
     /// Clients that stand with one name in their session and with another in its index: one of both is
