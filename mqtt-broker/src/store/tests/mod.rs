@@ -2,6 +2,7 @@
 
 mod full;
 mod queues;
+mod squeeze;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -394,17 +395,4 @@ fn a_blob_gives_back_what_was_written_and_no_damage_passes() {
         assert!(blob::read_receipts(&damaged).is_err(), "at {at}");
         assert!(blob::read_receipts(&blob[..at]).is_err(), "cut at {at}");
     }
-}
-
-#[test]
-fn a_session_that_was_to_end_with_its_connection_is_not_there_after_a_start() {
-    let file = File::new();
-    let mut op = connect(1);
-    if let StoreOp::Session(op) = &mut op {
-        op.expiry = SessionExpiry::AtClose;
-    }
-    let waits = publish(1, vec![receipt(1, QoS::AtLeastOnce, true)]);
-    file.write([Effect::Op(op), waits]);
-    let recovered = file.load();
-    assert_eq!((recovered.sessions.len(), recovered.messages), (0, 0));
 }

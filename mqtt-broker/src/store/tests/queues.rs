@@ -185,3 +185,16 @@ fn a_page_ends_with_the_bytes_of_whole_messages() {
     let page = page_of(&mut database, session(1), None, (100, 10_000));
     assert_eq!((page.deliveries.len(), page.last), (10, false));
 }
+
+#[test]
+fn a_session_that_was_to_end_with_its_connection_is_not_there_after_a_start() {
+    let file = File::new();
+    let mut op = connect(1);
+    if let StoreOp::Session(op) = &mut op {
+        op.expiry = SessionExpiry::AtClose;
+    }
+    let waits = publish(1, vec![receipt(1, QoS::AtLeastOnce, true)]);
+    file.write([Effect::Op(op), waits]);
+    let recovered = file.load();
+    assert_eq!((recovered.sessions.len(), recovered.messages), (0, 0));
+}
