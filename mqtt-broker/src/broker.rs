@@ -2,7 +2,6 @@
 
 mod listeners;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -17,8 +16,8 @@ use tokio::task::{JoinError, JoinHandle};
 use self::listeners::{connection_limits, listen_addresses};
 use crate::config::{Config, Files};
 use crate::control::{
-    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Plan, Reread, StoreCheck, Unusable,
-    engine_settings, open_store, reread,
+    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Places, Plan, Reread, StoreCheck,
+    Unusable, engine_settings, open_store, reread,
 };
 use crate::engine::commons::Commons;
 use crate::engine::ids::SHARDS_MAX;
@@ -68,7 +67,7 @@ pub struct Builder {
     config: Config,
     shards: Option<u16>,
     log: Option<Log>,
-    state_directory: Option<OsString>,
+    places: Places,
 }
 
 impl Builder {
@@ -79,7 +78,7 @@ impl Builder {
             config,
             shards: None,
             log: None,
-            state_directory: None,
+            places: Places::default(),
         }
     }
 
@@ -90,11 +89,11 @@ impl Builder {
         self
     }
 
-    /// Where the service manager wants the program to keep things (`$STATE_DIRECTORY`): what is
-    /// durable is kept there unless the configuration says something else.
+    /// Places that the program's environment names: what is durable is kept there as far as the
+    /// configuration leaves that open.
     #[must_use]
-    pub fn state_directory(mut self, directory: Option<OsString>) -> Self {
-        self.state_directory = directory;
+    pub fn places(mut self, places: Places) -> Self {
+        self.places = places;
         self
     }
 
@@ -118,7 +117,7 @@ impl Builder {
             config,
             shards,
             log,
-            state_directory,
+            places,
         } = self;
         let owns_log = log.is_none();
         let log = match log {
@@ -131,7 +130,7 @@ impl Builder {
         };
         let mut files = PasswordFiles::new(&log, symlinks_are_allowed());
         let mut settings = engine_settings(&config, &mut files)?;
-        let plan = Plan::new(&config.start.keep, state_directory.as_deref());
+        let plan = Plan::new(&config.start.keep, &places);
         let (plan, opened) = open_as_planned(plan, &log)?;
         settings.durable = opened.is_some();
         let listeners = Listeners::open(&listen_addresses(&config)?, &log)?;

@@ -12,7 +12,7 @@ use crate::args::{self, Args, Command};
 use crate::broker::{Broker, StartError, ThreadFailure};
 use crate::config::{self, Config, Disk, Loaded, Notice};
 use crate::control::{
-    PidFile, Plan, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise,
+    PidFile, Places, Plan, PrivilegesError, Signal, Signals, UmaskError, Watchdog, daemonise,
     drop_privileges, set_umask, tell_ready, user_words,
 };
 use crate::observe::sensitive_file::{ALLOW_SYMLINKS, symlinks_are_allowed};
@@ -115,7 +115,7 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
         raise_descriptors(log);
         let mut broker = Broker::builder(config.clone())
             .log(log.clone())
-            .state_directory(state_directory())
+            .places(places())
             .start()?;
         log.tell(
             Level::Information,
@@ -132,9 +132,13 @@ fn serve(config: &Config, log: &Log) -> Result<(), Failure> {
     })
 }
 
-/// Where the service manager wants things to be kept.
-fn state_directory() -> Option<OsString> {
-    std::env::var_os("STATE_DIRECTORY")
+/// Where the environment wants things to be kept.
+fn places() -> Places {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    Places {
+        state: variable("STATE_DIRECTORY"),
+        plugin: variable("MOSQUITTO_PERSISTENCE_LOCATION"),
+    }
 }
 
 fn raise_descriptors(log: &Log) {
@@ -187,10 +191,7 @@ fn say_what_starts(config: &Config, log: &Log) {
     );
     tell(
         Level::Information,
-        format_args!(
-            "{}",
-            Plan::new(&config.start.keep, state_directory().as_deref())
-        ),
+        format_args!("{}", Plan::new(&config.start.keep, &places())),
     );
     if config.origin.files.is_empty() {
         tell(Level::Information, format_args!("Using default config."));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mqtt_tests::{Outcome, Signal, Tool};
+use mqtt_tests::{Outcome, Setup, Signal, Tool};
 use tempfile::TempDir;
 
 use crate::kept::{KEEPING, broker, file, is_untouched, listing, store, take};
@@ -148,4 +148,19 @@ fn a_store_of_every_format_opens() {
         broker.start_again(KEEPING);
         assert_eq!(take(&broker, "4"), "one\ntwo\nthree\none\n", "{name}");
     }
+}
+
+#[test]
+fn the_variable_for_mosquittos_plugins_names_the_place_of_what_they_keep() {
+    let lines = "allow_anonymous true\npersistence_location {folder}/other\n\
+        plugin /usr/lib/mosquitto_persist_sqlite.so";
+    let named = ("MOSQUITTO_PERSISTENCE_LOCATION", "{folder}/named");
+    let broker = Setup::new()
+        .listening(lines)
+        .variable(named.0, named.1)
+        .start();
+    let place = broker.path("named/mosquitto.db");
+    let line = format!("Durability: full in {} (plugin).", place.display());
+    broker.wait_for_log(&line);
+    assert!(place.exists() && !broker.path("other").exists());
 }

@@ -1,6 +1,6 @@
 //! Whether anything is kept on disk, where, and who said so.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -38,12 +38,23 @@ pub struct Keep {
     pub on_corruption: OnCorruption,
 }
 
+/// Places that are named by somebody else than the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Where the service manager wants the program to keep things: `$STATE_DIRECTORY`.
+    pub state: Option<OsString>,
+    /// Where Mosquitto's persistence plugins keep things, whatever `persistence_location` says:
+    /// `$MOSQUITTO_PERSISTENCE_LOCATION`.
+    pub plugin: Option<OsString>,
+}
+
 impl Plan {
-    /// What follows from the configuration; `state_directory` is what the service manager gave the
-    /// program to keep things in.
+    /// What follows from the configuration and the program's surroundings.
     #[must_use]
-    pub fn new(keep: &KeepSettings, state_directory: Option<&OsStr>) -> Self {
-        let state = state_directory
+    pub fn new(keep: &KeepSettings, places: &Places) -> Self {
+        let state = places
+            .state
+            .as_deref()
             .and_then(OsStr::to_str)
             .and_then(|list| list.split(':').next())
             .filter(|first| !first.is_empty());
@@ -52,7 +63,9 @@ impl Plan {
             Some(folder) => folder.join(name),
             None => name.to_owned(),
         };
-        let location = keep.location.as_deref();
+        let named = places.plugin.as_deref().map(Path::new);
+        let named = named.filter(|_| keep.plugin.is_some());
+        let location = named.or(keep.location.as_deref());
         let db_file = keep
             .plugin
             .as_ref()
@@ -120,9 +133,16 @@ mod tests {
     use crate::config::SqlitePlugin;
 
     fn plan(keep: KeepSettings, state: Option<&str>) -> String {
-        let plan = Plan::new(&keep, state.map(OsStr::new));
+        let plan = Plan::new(&keep, &places(state, None));
         let ordered = matches!(&plan, Plan::Keep(Keep { ordered: true, .. }));
         format!("{plan}{}", if ordered { " ordered" } else { "" })
+    }
+
+    fn places(state: Option<&str>, plugin: Option<&str>) -> Places {
+        Places {
+            state: state.map(Into::into),
+            plugin: plugin.map(Into::into),
+        }
     }
 
     #[test]
@@ -172,15 +192,16 @@ mod tests {
             }),
             ..KeepSettings::default()
         };
-        for (location, db_file, file, plugin_file) in [
-            (
-                Some("/l"),
-                Some("/d/p.db"),
-                "/l/mosquitto.db",
-                Some("/l/mosquitto.sqlite3"),
-            ),
-            (None, Some("/d/p.db"), "/d/mosquitto.db", Some("/d/p.db")),
-            (None, None, "/s/mosquitto.db", None),
+        let in_l = ("/l/mosquitto.db", Some("/l/mosquitto.sqlite3"));
+        let in_e = ("/e/mosquitto.db", Some("/e/mosquitto.sqlite3"));
+        let in_d = ("/d/mosquitto.db", Some("/d/p.db"));
+        let db_file = Some("/d/p.db");
+        for (named, location, db_file, (file, plugin_file)) in [
+            (None, Some("/l"), db_file, in_l),
+            (None, None, db_file, in_d),
+            (None, None, None, ("/s/mosquitto.db", None)),
+            (Some("/e"), Some("/l"), db_file, in_e),
+            (Some("/e"), None, None, in_e),
         ] {
             let keep = with(location, db_file);
             let expected = Keep {
@@ -191,9 +212,17 @@ mod tests {
                 on_corruption: OnCorruption::Salvage,
                 plugin_file: plugin_file.map(Into::into),
             };
-            let found = Plan::new(&keep, Some(OsStr::new("/s")));
+            let found = Plan::new(&keep, &places(Some("/s"), named));
             assert_eq!(found, Plan::Keep(expected), "{keep:?}");
         }
+        // What Mosquitto itself keeps stays where it is.
+        let snapshot = KeepSettings {
+            persistence: Some(true),
+            plugin: None,
+            ..with(Some("/l"), None)
+        };
+        let found = Plan::new(&snapshot, &places(None, Some("/e"))).to_string();
+        assert_eq!(found, "Durability: full in /l/mosquitto.db (persistence).");
         let off = KeepSettings {
             durability: Some(Durability::Off),
             ..with(Some("/l"), None)

@@ -14,7 +14,7 @@ mod signals;
 mod store_check;
 mod store_command;
 
-pub use durability::{Keep, Plan};
+pub use durability::{Keep, Places, Plan};
 pub use interface::{InterfaceError, interface_hosts};
 pub use opening::{Opened, Unusable, open as open_store};
 pub use password_files::{PasswordFileFailure, PasswordFiles};

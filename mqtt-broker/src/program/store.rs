@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{complain, state_directory};
+use super::{complain, places};
 use crate::args::{StoreAction, StoreArgs, StorePlace};
 use crate::config::{self, Config, Disk, Origin};
 use crate::control::{Keep, Plan, StoreTool};
@@ -54,7 +54,7 @@ fn configured(files: Vec<PathBuf>) -> Result<Keep, String> {
         ..Origin::default()
     };
     let loaded = Config::load(origin, &Disk).map_err(|errors| errors.to_string())?;
-    match Plan::new(&loaded.config.start.keep, state_directory().as_deref()) {
+    match Plan::new(&loaded.config.start.keep, &places()) {
         Plan::Keep(keep) => Ok(keep),
         Plan::Off(_) => Err("nothing is kept with this configuration: name the file".to_owned()),
     }
