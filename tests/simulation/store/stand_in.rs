@@ -192,7 +192,10 @@ impl Store for StandIn {
     fn leftovers(&mut self) -> Result<(), String> {
         match self.rendezvous.keys().next() {
             Some(number) => Err(format!("parts of {number:?} are still awaited")),
-            None => self.disk.leftovers(),
+            None => {
+                self.disk.leftovers()?;
+                self.disk.retained_leftovers()
+            }
         }
     }
 }

@@ -101,7 +101,7 @@ impl Tables {
         sessions.collect()
     }
 
-    /// What is left when all is over.
+    /// What is left of sessions when all is over.
     pub(crate) fn leftovers(&self) -> Result<(), String> {
         if let Some((number, kept)) = self.sessions.first_key_value() {
             let name = &kept.op.client_id;
@@ -110,6 +110,11 @@ impl Tables {
         if let Some((number, (_, receivers))) = self.rows.first_key_value() {
             return Err(format!("the store still has {number:?} for {receivers:?}"));
         }
+        Ok(())
+    }
+
+    /// The same of retained messages.
+    pub(crate) fn retained_leftovers(&self) -> Result<(), String> {
         let mut retained = self.retained.iter();
         match retained.find(|(_, (_, message))| message.is_some()) {
             Some((topic, _)) => Err(format!("the store still has a retained message of {topic}")),

@@ -234,8 +234,11 @@ impl Network {
         if ready == 0 {
             return false;
         }
-        let ticket = self.store.announce(n, drawn % ready + 1);
+        let (ticket, pages) = self.store.announce(n, drawn % ready + 1);
         self.shards[n].handle_durable(self.now, ticket, &mut self.sinks[n]);
+        for page in pages {
+            self.shards[n].handle_page(self.now, page, &mut self.sinks[n]);
+        }
         self.check_bounds(n);
         true
     }
@@ -262,7 +265,8 @@ impl Network {
         panic!("the broker does not come to rest");
     }
 
-    pub fn is_store_at_rest(&self) -> bool {
+    /// What the store still has to do or to keep, when all is over.
+    pub fn is_store_at_rest(&self) -> Result<(), String> {
         self.store.is_at_rest()
     }
 }

@@ -1,99 +1,128 @@
-//! A store that keeps nothing, but knows when it could say that all of a turn is durable.
+//! A store in memory: operations take effect in the broker's own order, as those of the simulation do, and
+//! are durable when the input says so.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
-use mqtt_broker::engine::store_op::{MessageNo, SessionNo, StoreOp, Ticket};
+use mqtt_broker::engine::ids::ShardId;
+use mqtt_broker::engine::store_op::{MessageNo, Page, SessionNo, StoreOp, Ticket};
+use mqtt_broker::store::ledger::{Effect, Ledger};
 
-#[derive(Default)]
+use crate::tables::{Tables, Transaction};
+
 pub struct Store {
-    /// By shard: batches that are not durable, each with the publishes it waits for.
-    batches: Vec<VecDeque<Vec<MessageNo>>>,
-    durable: Vec<u64>,
-    /// Publishes, and how many parts are owed to them; a part may come before its publish.
-    owed: HashMap<MessageNo, Owed>,
+    ledger: Ledger,
+    tables: Tables,
+    /// By shard.
+    lines: Vec<Line>,
+    published: HashSet<MessageNo>,
     sessions: HashSet<SessionNo>,
 }
 
+/// What a shard has of it.
 #[derive(Default)]
-struct Owed {
-    submitted: bool,
-    parts: i64,
+struct Line {
+    submitted: u64,
+    durable: u64,
+    /// Pages, each with the batch in which it was asked for.
+    pages: VecDeque<(u64, Page)>,
 }
 
 impl Store {
     pub fn new(shards: usize) -> Self {
+        let count = u16::try_from(shards).expect("shards are few");
         Self {
-            batches: vec![VecDeque::new(); shards],
-            durable: vec![0; shards],
-            ..Self::default()
+            ledger: Ledger::new(count),
+            tables: Tables::default(),
+            lines: std::iter::repeat_with(Line::default).take(shards).collect(),
+            published: HashSet::new(),
+            sessions: HashSet::new(),
         }
     }
 
     pub fn submit(&mut self, shard: usize, ops: Vec<StoreOp>) {
-        let mut waits = Vec::new();
-        for op in ops {
-            let rows = match op {
-                StoreOp::Publish(op) => {
-                    let owed = self.owed.entry(op.number).or_default();
-                    assert!(!owed.submitted, "{:?} is published twice", op.number);
-                    owed.submitted = true;
-                    owed.parts += i64::from(op.awaits);
-                    waits.push(op.number);
-                    op.rows
-                }
-                StoreOp::Part(op) => {
-                    self.owed.entry(op.of).or_default().parts += i64::from(op.awaits) - 1;
-                    waits.push(op.of);
-                    op.rows
-                }
-                StoreOp::Session(op) => {
-                    self.sessions.insert(op.session);
-                    Vec::new()
-                }
-                StoreOp::End { session } => {
-                    assert!(self.sessions.remove(&session), "{session:?} ends twice");
-                    Vec::new()
-                }
-                _ => Vec::new(),
-            };
-            assert!(
-                rows.iter().all(|row| !row.receivers.is_empty()),
-                "a row for nobody"
-            );
+        for op in &ops {
+            self.check(op);
         }
-        self.batches[shard].push_back(waits);
+        self.lines[shard].submitted += 1;
+        let ticket = Ticket(self.lines[shard].submitted);
+        self.ledger.submit(id(shard), ticket, ops);
+        while let Some(effect) = self.ledger.take() {
+            match effect {
+                Effect::Op(StoreOp::Read(read)) => {
+                    let page = self.tables.read(&read);
+                    let reader = read.reader.shard;
+                    let batch = self.ledger.reached(reader).0 + 1;
+                    self.lines[reader.index()].pages.push_back((batch, page));
+                }
+                Effect::Op(op) => self.tables.apply(Transaction::Op(op)),
+                Effect::Publish(op, rows) => {
+                    self.tables.apply(Transaction::Publish(op, rows));
+                }
+            }
+        }
+    }
+
+    fn check(&mut self, op: &StoreOp) {
+        let rows = match op {
+            StoreOp::Publish(op) => {
+                assert!(
+                    self.published.insert(op.number),
+                    "{:?} is published twice",
+                    op.number
+                );
+                &op.rows
+            }
+            StoreOp::Part(op) => &op.rows,
+            StoreOp::Session(op) => {
+                self.sessions.insert(op.session);
+                return;
+            }
+            StoreOp::End { session } => {
+                assert!(self.sessions.remove(session), "{session:?} ends twice");
+                return;
+            }
+            _ => return,
+        };
+        assert!(
+            rows.iter().all(|row| !row.receivers.is_empty()),
+            "a row for nobody"
+        );
     }
 
     /// How many batches of a shard could be said to be durable now.
     pub fn ready(&self, shard: usize) -> usize {
-        let is_complete = |number| {
-            let owed = self.owed.get(number);
-            owed.is_some_and(|owed| owed.submitted && owed.parts == 0)
-        };
-        let batches = self.batches[shard].iter();
-        batches
-            .take_while(|waits| waits.iter().all(is_complete))
-            .count()
+        let ready = self.ledger.reached(id(shard)).0 - self.lines[shard].durable;
+        usize::try_from(ready).expect("batches are not many")
     }
 
-    /// The ticket to announce for so many more batches.
-    pub fn announce(&mut self, shard: usize, batches: usize) -> Ticket {
-        self.batches[shard].drain(..batches);
-        self.durable[shard] += batches as u64;
-        Ticket(self.durable[shard])
+    /// The ticket to announce for so many more batches, and the pages that come with them.
+    pub fn announce(&mut self, shard: usize, batches: usize) -> (Ticket, Vec<Page>) {
+        let line = &mut self.lines[shard];
+        line.durable += batches as u64;
+        let mut pages = Vec::new();
+        while let Some((_, page)) = line.pages.pop_front_if(|(batch, _)| *batch <= line.durable) {
+            pages.push(page);
+        }
+        (Ticket(line.durable), pages)
     }
 
     pub fn next_ticket(&self, shard: usize) -> Ticket {
-        Ticket(self.durable[shard] + self.batches[shard].len() as u64 + 1)
+        Ticket(self.lines[shard].submitted + 1)
     }
 
-    /// Nobody owes a part, and no session is kept.
-    pub fn is_at_rest(&self) -> bool {
-        self.batches.iter().all(VecDeque::is_empty)
-            && self
-                .owed
-                .values()
-                .all(|owed| owed.submitted && owed.parts == 0)
-            && self.sessions.is_empty()
+    /// Nobody owes a part, nobody waits, and no session and no message of one is kept.
+    pub fn is_at_rest(&self) -> Result<(), String> {
+        if self.ledger.waiting() > 0 {
+            return Err("parts are still awaited".to_owned());
+        }
+        let waits = |line: &&Line| line.durable < line.submitted || !line.pages.is_empty();
+        if self.lines.iter().any(|line| waits(&line)) {
+            return Err("somebody waits for the store".to_owned());
+        }
+        self.tables.leftovers()
     }
+}
+
+fn id(shard: usize) -> ShardId {
+    ShardId(u16::try_from(shard).expect("shards are few"))
 }
