@@ -1,6 +1,9 @@
 //! The broker, put together: starts its parts, and stops them in reverse.
 
+mod kept;
 mod listeners;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -9,27 +12,24 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use mqtt_client::{Client, Messages};
-use mqtt_session::time::UnixTime;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
+use self::kept::{open_as_planned, take_in};
 use self::listeners::{connection_limits, listen_addresses};
 use crate::config::{Config, Files};
 use crate::control::{
-    InterfaceError, Opened, PasswordFileFailure, PasswordFiles, Places, Plan, Reread, StoreCheck,
-    Unusable, engine_settings, open_store, reread,
+    InterfaceError, PasswordFileFailure, PasswordFiles, Places, Plan, Reread, StoreCheck, Unusable,
+    engine_settings, reread,
 };
 use crate::engine::commons::Commons;
 use crate::engine::ids::SHARDS_MAX;
 use crate::engine::limits::Settings;
-use crate::engine::store_op::SavedSession;
 use crate::observe::sensitive_file::symlinks_are_allowed;
 use crate::observe::{Level, Log, LogFileError, LogSettings, SysTopics, describe};
 use crate::runtime::{
     Clock, ListenError, Listeners, Observer as _, Runtime, RuntimeConfig, RuntimeEvent,
 };
-use crate::store::Recovered;
-use crate::store::recovery::{Report, Weight};
 
 pub use crate::runtime::ThreadFailure;
 
@@ -39,9 +39,6 @@ const VERDICTS_WAITING_MAX: usize = 10_000;
 const VERDICT_THREADS_MAX: usize = 8;
 /// How long `$SYS` may take to end before it is cut off.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How far the clock may stand before the last commit without a word, since clocks are corrected.
-const CLOCK_BEHIND: Duration = Duration::from_secs(1);
-
 /// A running broker with threads of its own. [`Broker::stop`] ends it; dropped, it goes on.
 pub struct Broker {
     runtime: Runtime,
@@ -359,90 +356,6 @@ fn sys_seconds(config: &Config) -> u16 {
     u16::try_from(interval.as_secs()).unwrap_or(u16::MAX)
 }
 
-/// Opens the store that is planned. What is only an offer may fail: then the broker runs without.
-fn open_as_planned(plan: Plan, log: &Log) -> Result<(Plan, Option<Opened>), StartError> {
-    let Plan::Keep(keep) = &plan else {
-        return Ok((plan, None));
-    };
-    let now = Clock::start().now().unix;
-    match open_store(keep, now) {
-        Ok(opened) => {
-            tell_findings(&opened, now, log);
-            Ok((plan, Some(opened)))
-        }
-        Err(error) if keep.ordered => Err(error.into()),
-        Err(error) => {
-            log.tell(Level::Warning, format_args!("Warning: {error}."));
-            let plan = Plan::Off(Some("as the store cannot be used"));
-            log.tell(Level::Warning, format_args!("{plan}"));
-            Ok((plan, None))
-        }
-    }
-}
-
-/// Says what was found out about the files of the store.
-fn tell_findings(opened: &Opened, now: UnixTime, log: &Log) {
-    let behind = opened.recovered.last_commit.saturating_since(now);
-    if behind >= CLOCK_BEHIND {
-        let text = format_args!(
-            "Warning: The clock stands {} s before the last commit of the store: until it is ahead \
-             of that, what expires does so as if time had gone on from there.",
-            behind.as_secs()
-        );
-        log.tell(Level::Warning, text);
-    }
-    if let Some(name) = opened.in_memory {
-        let text = format_args!(
-            "Warning: The store lies in memory ({name}): nothing of it is left when the machine starts \
-             anew."
-        );
-        log.tell(Level::Warning, text);
-    }
-    for (weight, line) in opened.reports.iter().flat_map(Report::lines) {
-        let level = match weight {
-            Weight::Loss => Level::Error,
-            Weight::Notice => Level::Warning,
-            Weight::Usual => Level::Debug,
-        };
-        log.tell(level, format_args!("{line}"));
-    }
-}
-
-/// Takes in what was kept, and says how much that was.
-fn take_in(recovered: Recovered, commons: &Commons, log: &Log) -> Vec<SavedSession> {
-    let Recovered {
-        sessions,
-        retained,
-        last_numbers: (message, session, version),
-        damaged,
-        messages,
-        last_commit: _,
-    } = recovered;
-    commons.numbers.go_on_after(message, session);
-    for (_, message) in &retained {
-        commons.retained.set(message);
-    }
-    commons.retained.go_on_after(version);
-    let subscriptions: usize = sessions.iter().map(|s| s.subscriptions.len()).sum();
-    let in_memory: usize = sessions.iter().map(|s| s.deliveries.len()).sum();
-    let waiting: u64 = sessions.iter().map(|s| s.backlog.messages).sum();
-    let deliveries = in_memory as u64 + waiting;
-    for text in [
-        format!("Restored {messages} base messages"),
-        format!("Restored {} retained messages", retained.len()),
-        format!("Restored {} clients", sessions.len()),
-        format!("Restored {subscriptions} subscriptions"),
-        format!("Restored {deliveries} client messages"),
-    ] {
-        log.tell(Level::Information, format_args!("{text}"));
-    }
-    for what in damaged {
-        let text = format_args!("Error: {what} is damaged in the store and was left out.");
-        log.tell(Level::Error, text);
-    }
-    sessions
-}
-
 /// As configured, else one for each core that this process may use.
 fn shards_of(config: &Config) -> u16 {
     let shards = config
@@ -495,146 +408,4 @@ pub enum LinkError {
     /// The link ended.
     #[error(transparent)]
     Client(#[from] mqtt_client::ClientError),
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-    use std::path::Path;
-
-    use super::*;
-    use crate::config::Origin;
-
-    /// A file system with one configuration file.
-    pub(super) struct OneFile<'a>(&'a str);
-
-    impl Files for OneFile<'_> {
-        fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-            Ok(self.0.as_bytes().to_vec())
-        }
-
-        fn list(&self, _: &Path) -> io::Result<Vec<OsString>> {
-            Err(io::ErrorKind::NotFound.into())
-        }
-    }
-
-    pub(super) fn config(text: &str) -> Config {
-        let origin = Origin {
-            files: vec!["broker.conf".into()],
-            ..Origin::default()
-        };
-        Config::load(origin, &OneFile(text)).unwrap().config
-    }
-
-    #[test]
-    fn shards_and_the_interval_of_sys_come_from_the_configuration() {
-        assert_eq!(shards_of(&config("shards 3\n")), 3);
-        assert!(shards_of(&config("")) >= 1);
-        assert_eq!(sys_seconds(&config("sys_interval 0\n")), 0);
-        assert_eq!(sys_seconds(&config("")), 10);
-    }
-
-    /// A broker at a unix socket, so that tests need no port; and its log file's text at the end.
-    fn with_broker<F: Future>(options: &str, test: impl FnOnce(Broker) -> F) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let text = format!(
-            "listener 0 {}\nlog_dest file {}\nlog_timestamp false\n{options}",
-            folder.path().join("socket").display(),
-            log.display()
-        );
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let broker = Broker::builder(config(&text)).shards(2).start().unwrap();
-            let log = broker.log.clone();
-            test(broker).await;
-            log.close();
-        });
-        std::fs::read_to_string(log).unwrap()
-    }
-
-    #[test]
-    fn links_on_all_shards_hear_each_other_and_the_broker_about_itself() {
-        with_broker("", async |broker| {
-            let (hears, mut messages) = broker.link("hears").await.unwrap();
-            let (says, _) = broker.link("says").await.unwrap();
-            let options = mqtt_client::SubscriptionOptions::default();
-            let none = mqtt_client::Properties::EMPTY;
-            hears.subscribe(&[("a/#", options)], none).await.unwrap();
-            let message = mqtt_client::Publication::new("a/b", "hi");
-            says.publish(message.qos(mqtt_client::QoS::AtLeastOnce))
-                .await
-                .unwrap();
-            assert_eq!(messages.next().await.unwrap().topic(), "a/b");
-
-            hears
-                .subscribe(&[("$SYS/broker/version", options)], none)
-                .await
-                .unwrap();
-            let version = messages.next().await.unwrap();
-            assert_eq!(
-                version.payload(),
-                concat!("mqtt-broker version ", env!("CARGO_PKG_VERSION"))
-            );
-            broker.stop().await.unwrap();
-            assert!(messages.next().await.is_none());
-        });
-    }
-
-    #[test]
-    fn without_an_interval_there_is_no_sys_until_a_reload_asks_for_it() {
-        let log = with_broker("sys_interval 0\n", async |mut broker| {
-            let (hears, mut messages) = broker.link("hears").await.unwrap();
-            let options = mqtt_client::SubscriptionOptions::default();
-            let none = mqtt_client::Properties::EMPTY;
-            hears
-                .subscribe(&[("$SYS/broker/uptime", options)], none)
-                .await
-                .unwrap();
-
-            let crate::config::Address::Unix(socket) = broker.config.listeners[0].address.clone()
-            else {
-                panic!("it listens at a unix socket")
-            };
-            broker.reload(&OneFile("max_qos nonsense\n"));
-            broker.reload(&OneFile(&format!(
-                "listener 0 {}\nlog_dest file {}\nlog_timestamp false\nsys_interval 1\n",
-                socket.display(),
-                broker.config.log.file.as_deref().unwrap().display()
-            )));
-            let uptime = messages.next().await.unwrap();
-            assert!(uptime.payload().ends_with(b" seconds"));
-            broker.stop().await.unwrap();
-        });
-        let errors: Vec<&str> = log
-            .lines()
-            .filter(|line| line.starts_with("Error: "))
-            .collect();
-        assert_eq!(errors.len(), 2, "{log}");
-        assert!(errors[0].starts_with("Error: broker.conf:1: "), "{log}");
-    }
-
-    #[test]
-    fn a_task_that_panics_is_heard_of_and_one_that_ends_is_not_missed() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let failure = panic_of(&mut Some(tokio::spawn(async { panic!("on purpose") }))).await;
-            assert_eq!(failure.thread, "control");
-            assert!(failure.reason.contains("on purpose"), "{failure}");
-            let mut ended = Some(tokio::spawn(async {}));
-            let moment = Duration::from_millis(10);
-            assert!(
-                tokio::time::timeout(moment, panic_of(&mut ended))
-                    .await
-                    .is_err()
-            );
-            assert!(ended.is_none());
-        });
-    }
 }
