@@ -94,7 +94,7 @@ fn store_full(log: &Log, full: bool) {
             Level::Warning,
             format_args!(
                 "The disk of the store is full: messages that would have to be kept are refused \
-                 until 64 MiB are free."
+                 until there is room again (64 MiB, on a small disk less)."
             ),
         );
     } else {
