@@ -59,7 +59,7 @@ fn a_failed_disk_is_said_before_the_broker_ends() {
     let mut publisher = Wire::greeted(&broker, &connect(Level::V4, "publisher"));
     publisher.send(&publish("jobs/1", b"x", Some(1)));
     expect_state(&mut wire, "failed");
-    assert_eq!(next(&mut wire).0, "bye 88");
+    assert_eq!(next(&mut wire).0, "bye 8b");
     assert_eq!(broker.wait_for_exit(), Some(1));
     assert!(publisher.rest().iter().all(|packet| !packet.is_type(4)));
 }
