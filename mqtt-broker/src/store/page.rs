@@ -17,7 +17,7 @@ use crate::engine::store_op::{Backlog, MessageNo, Page, ReadOp, SavedDelivery};
 /// through a shared subscription. Everything else is in the index `q_memory`.
 pub(super) const READ: &str = "SELECT q.m, q.f, q.x, q.l, msg.b FROM q LEFT JOIN msg USING(m)
     WHERE q.s = ?1 AND q.m > ?2 AND q.m <= ?3 AND q.p IS NULL AND q.d = 0 AND (q.f & 32) = 0
-    ORDER BY q.m LIMIT ?4";
+    ORDER BY q.m";
 
 /// A row as it stands there.
 struct Found {
@@ -70,11 +70,12 @@ impl Database {
         let mut query = self.connection.prepare_cached(READ)?;
         let after = op.after.map_or(0, |number| signed(number.0.get()));
         let upto = op.upto.map_or(0, |number| signed(number.0.get()));
-        let mut rows = query.query(params![op.session.0.get(), after, upto, op.messages])?;
+        let mut rows = query.query(params![op.session.0.get(), after, upto])?;
         let mut found = Vec::new();
         let mut bytes = 0;
         while let Some(row) = rows.next()? {
             let Some(number) = column(row, 0)?.and_then(number) else {
+                // It cannot be asked for; what is missing in the end is told.
                 continue;
             };
             let payload_bytes: Option<u32> = column(row, 3)?;

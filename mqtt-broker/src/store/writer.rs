@@ -343,7 +343,8 @@ impl Store {
             let waited = self.0.changed.wait_while(inbox, idle);
             waited.unwrap_or_else(PoisonError::into_inner)
         };
-        if calm(&mut inbox) {
+        // What nobody waits for has a while for others to join it.
+        if calm(&mut inbox) && !inbox.batches.is_empty() {
             let waited = self.0.changed.wait_timeout_while(inbox, LAZY, calm);
             inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

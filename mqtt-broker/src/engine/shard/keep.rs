@@ -10,6 +10,7 @@ use mqtt_codec::{Ack, Packet, PacketId, Properties, ReasonCode};
 use mqtt_session::time::Now;
 use smallvec::smallvec;
 
+use super::deliver::is_own;
 use super::{Shard, key, place};
 use crate::engine::commons::numbers::Numbers;
 use crate::engine::envelope::Message;
@@ -149,6 +150,12 @@ impl Keeping {
     }
 }
 
+/// Whether it clears the retained message of a topic that is not the broker's own: that needs no room.
+fn clears(message: &Message) -> bool {
+    let view = message.view();
+    view.payload.is_empty() && !is_own(view.topic)
+}
+
 impl Shard {
     /// Keeps what is to be kept of the message that was just routed. The ticket is for the answer to
     /// its publisher; there is none if nothing durable is involved.
@@ -163,7 +170,8 @@ impl Shard {
             return None;
         }
         // Of the broker's own messages nothing is kept, but what they end is.
-        let retain = retain.filter(|_| self.frames.keeping.is_on());
+        let is_on = self.frames.keeping.is_on();
+        let retain = retain.filter(|retain| is_on || clears(&retain.message));
         let message = self.frames.at_rest();
         let keeping = &mut self.frames.keeping;
         let rows = keeping.take_rows(message);

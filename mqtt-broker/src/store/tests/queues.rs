@@ -161,6 +161,28 @@ fn a_row_that_says_what_is_never_written_is_left_out_and_the_rest_goes_on() {
     assert_eq!(file.load().messages, 0);
 }
 
+/// It does not count as one of the page, which would seem to be the last.
+#[test]
+fn a_row_whose_number_is_none_hides_nothing_behind_it() {
+    let file = File::new();
+    let away = || vec![receipt(1, QoS::AtLeastOnce, true)];
+    file.write([Effect::Op(connect(1))]);
+    file.write((1..=6).map(|n| publish(n, away())));
+    let mut database = open(&file.path());
+    let damage = "UPDATE q SET m = 2.5 WHERE m = 2";
+    database.connection.execute_batch(damage).unwrap();
+    let (mut after, mut read) = (None, Vec::new());
+    loop {
+        let page = page_of(&mut database, session(1), after, (2, u64::MAX));
+        after = page.upto;
+        read.extend(page.deliveries.iter().map(|d| d.number.0.get()));
+        if page.last {
+            break;
+        }
+    }
+    assert_eq!(read, [1, 3, 4, 5, 6]);
+}
+
 #[test]
 fn a_page_ends_with_the_bytes_of_whole_messages() {
     let file = File::new();

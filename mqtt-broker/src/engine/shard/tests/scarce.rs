@@ -47,6 +47,28 @@ fn what_would_have_to_be_kept_is_refused_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_retained_message_is_cleared_at_any_qos_and_stays_cleared() {
+    for qos in 0..=2 {
+        let mut world = world(1);
+        let giver = world.join("giver", &How::kept());
+        world.publish_with(giver, "t", 1, true, "kept", &[]);
+        world.lines(giver);
+        world.kept();
+        world.fill_store(true);
+        world.publish_with(giver, "t", qos, true, "", &[]);
+        let cleared = world.kept().into_iter().filter_map(|op| match op {
+            StoreOp::Publish(publish) => publish.retain,
+            _ => None,
+        });
+        let cleared: Vec<bool> = cleared
+            .map(|r| r.message.view().payload.is_empty())
+            .collect();
+        // QoS 2 of a durable session has to be held, which needs room.
+        assert_eq!(cleared, vec![true; usize::from(qos < 2)], "QoS {qos}");
+    }
+}
+
+#[test]
 fn clients_of_3_x_are_closed_without_an_answer() {
     let mut world = world(1);
     let keeper = world.join("keeper", &How::kept());
