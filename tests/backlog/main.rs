@@ -6,7 +6,8 @@
 //! MQTT_BACKLOG_MESSAGES=5000000 cargo test --release -p mqtt-tests --test backlog -- --nocapture
 //! ```
 //!
-//! and needs 8 GB of disk in `TMPDIR`, or 3 GB with `MQTT_BACKLOG_PAYLOAD=400` (1000 bytes unless it says another number). What the broker's memory was, and how long things took, is printed.
+//! and needs 8 GB of disk in `TMPDIR`, or 3 GB with `MQTT_BACKLOG_PAYLOAD=400` (1000 bytes unless it says
+//! another number). What the broker's memory was, and how long things took, is printed.
 //! Where the system gives it one, the broker lives in a control group of 128 MiB (`cage.rs`).
 
 #![expect(clippy::print_stdout, reason = "figures are what a long run is for")]

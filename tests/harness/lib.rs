@@ -22,6 +22,7 @@
 mod broker;
 mod capture;
 mod deadline;
+mod folder;
 mod packets;
 mod peers;
 mod programs;
@@ -35,6 +36,7 @@ pub mod simulation;
 pub use broker::{Broker, Setup};
 pub use capture::Capture;
 pub use deadline::{Deadline, PATIENCE, wait_until};
+pub use folder::listing;
 pub use nix::sys::signal::Signal;
 pub use packets::{Level, connect, ping, publish, subscribe};
 pub use peers::{DebianTool, paho_python, peer_program, skip};

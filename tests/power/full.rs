@@ -6,7 +6,8 @@ use mqtt_tests::{
     Broker, Level, Packet, Signal, Wire, connect, ping, publish, subscribe, wait_until,
 };
 
-use crate::dark::{Disk, WATCHED, ended_broker, give_room};
+use crate::dark::{Disk, ended_broker, give_room};
+use crate::faults;
 
 const MIB: u64 = 1024 * 1024;
 pub(crate) const SMALL: u64 = 140 * MIB;
@@ -26,11 +27,7 @@ fn config() -> String {
 
 /// With so many seconds between what is published below `$SYS`.
 pub(crate) fn config_with(sys_interval: u16) -> String {
-    format!(
-        "listener {{port}} 127.0.0.1\nuser root\nallow_anonymous true\nlog_dest stderr\n\
-         max_queued_messages 0\nmax_queued_bytes 0\nsys_interval {sys_interval}\n\
-         persistence true\npersistence_location {{folder}}/{WATCHED}/store\n"
-    )
+    faults::config_with(sys_interval) + "max_queued_messages 0\nmax_queued_bytes 0\n"
 }
 
 /// CONNECT of 3.1.1 with a session that stays.

@@ -8,7 +8,9 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 
-use mqtt_tests::{Broker, Level, Signal, Tool, Wire, connect, publish, subscribe, wait_until};
+use mqtt_tests::{
+    Broker, Level, Signal, Tool, Wire, connect, listing, publish, subscribe, wait_until,
+};
 
 use crate::dark::{Disk, WATCHED, ended_broker, take_trace};
 use crate::rng::{Rng, fresh_seed, number_from};
@@ -28,19 +30,6 @@ fn config() -> String {
 
 /// Files that a start finds.
 type Files = Vec<(String, Vec<u8>)>;
-
-fn read_all(folder: &Path) -> Files {
-    let entries = fs::read_dir(folder).expect("a folder").flatten();
-    let files = entries.filter(|entry| entry.path().is_file());
-    let mut files: Files = files
-        .map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, fs::read(entry.path()).expect("a file"))
-        })
-        .collect();
-    files.sort();
-    files
-}
 
 /// Names in a folder that begin so.
 fn beginning(folder: &Path, begin: &str) -> Vec<PathBuf> {
@@ -255,7 +244,7 @@ fn fill(stage: &mut Stage, ends: Signal) {
             assert_eq!(stage.broker.wait_for_exit(), Some(0));
         }
     }
-    stage.files = read_all(&stage.store);
+    stage.files = listing(&stage.store);
     // The next one makes the others anew.
     stage.files.retain(|(name, _)| {
         ![".lock", "-shm", ".reserve"]

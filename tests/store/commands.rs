@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use mqtt_tests::{Broker, Signal, Tool};
+use mqtt_tests::{Broker, Signal, Tool, listing};
 
-use crate::kept::{KEEPING, broker, file, is_untouched, listing, store, take};
+use crate::kept::{KEEPING, broker, file, is_untouched, store, take};
 
 /// Ends the broker as a service manager does.
 fn stop(broker: &mut Broker) {

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqtt_tests::{Broker, Setup, Signal, Tool};
+use mqtt_tests::{Broker, Setup, Signal, Tool, listing};
 
-use crate::kept::{KEEPING, broker, file, fill, is_untouched, listing, store, take};
+use crate::kept::{KEEPING, broker, file, fill, is_untouched, store, take};
 
 /// Bytes of a page.
 const PAGE: usize = 4096;

@@ -1,9 +1,8 @@
 //! A broker that keeps, and what is kept in it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use mqtt_tests::{Broker, Outcome, Setup, Tool};
+use mqtt_tests::{Broker, Outcome, Setup, Tool, listing};
 
 /// The whole configuration of a broker that keeps.
 pub(crate) const KEEPING: &str = "listener {port} 127.0.0.1\nuser root\nlog_type all\n\
@@ -48,20 +47,6 @@ pub(crate) fn file(broker: &Broker) -> PathBuf {
 /// `mqtt-broker store` with these words.
 pub(crate) fn store(words: &[&str], file: &Path) -> Outcome {
     Tool::broker().arg("store").args(words).arg(file).run()
-}
-
-/// Names and contents of the files in a folder.
-pub(crate) fn listing(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(folder).expect("a folder").flatten();
-    let files = entries.filter(|entry| entry.path().is_file());
-    let mut files: Vec<_> = files
-        .map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, fs::read(entry.path()).expect("a file"))
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 /// Whether nothing has changed in a folder; the contents are too long to be printed.

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use mqtt_tests::{Outcome, Setup, Signal, Tool};
+use mqtt_tests::{Outcome, Setup, Signal, Tool, listing};
 use tempfile::TempDir;
 
-use crate::kept::{KEEPING, broker, file, is_untouched, listing, store, take};
+use crate::kept::{KEEPING, broker, file, is_untouched, store, take};
 
 /// A broker whose store would be in this folder.
 fn start_in(folder: &Path) -> Outcome {

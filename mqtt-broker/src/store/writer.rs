@@ -190,8 +190,8 @@ impl Store {
         self.inbox().panics = true;
     }
 
-    /// Writes until [`Self::end`]. `clock` gives the time, and `wake` is called for each shard whose tickets became durable, or
-    /// which may read again. How many operations were left out in the end because the disk has no room for
+    /// Writes until [`Self::end`]. `clock` gives the time, and `wake` is called for each shard whose
+    /// tickets became durable, or which may read again. How many operations were left out in the end because the disk has no room for
     /// them: their tickets never became durable, so nobody was promised anything.
     ///
     /// # Errors

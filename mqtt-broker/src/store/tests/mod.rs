@@ -160,8 +160,17 @@ fn page_of(
     database: &mut Database,
     of: SessionNo,
     after: Option<MessageNo>,
-    (messages, bytes): (u32, u64),
+    most: (u32, u64),
 ) -> Page {
+    database.apply(&read_op(of, after, most)).unwrap();
+    let [(ShardId(0), page)] = <[_; 1]>::try_from(database.take_pages()).unwrap() else {
+        panic!("a page of another shard")
+    };
+    page
+}
+
+/// Shard 0 asks for that.
+fn read_op(of: SessionNo, after: Option<MessageNo>, (messages, bytes): (u32, u64)) -> Effect {
     let reader = SessionAddress {
         shard: ShardId(0),
         session: SessionId {
@@ -169,19 +178,14 @@ fn page_of(
             generation: 1,
         },
     };
-    let read = ReadOp {
+    Effect::Op(StoreOp::Read(ReadOp {
         reader,
         session: of,
         after,
         upto: Some(number(1_000_000)),
         messages,
         bytes,
-    };
-    database.apply(&Effect::Op(StoreOp::Read(read))).unwrap();
-    let [(ShardId(0), page)] = <[_; 1]>::try_from(database.take_pages()).unwrap() else {
-        panic!("a page of another shard")
-    };
-    page
+    }))
 }
 
 fn open(path: &Path) -> Database {

@@ -117,23 +117,8 @@ fn what_came_before_stays_before_where_it_matters() {
 fn what_fits_takes_effect_up_to_what_does_not() {
     let file = File::new();
     let mut database = full(&file);
-    let reader = SessionAddress {
-        shard: ShardId(0),
-        session: SessionId {
-            index: 1,
-            generation: 1,
-        },
-    };
-    let read = ReadOp {
-        reader,
-        session: session(2),
-        after: None,
-        upto: Some(number(100)),
-        messages: 10,
-        bytes: u64::MAX,
-    };
     let mut pending = vec![
-        Effect::Op(StoreOp::Read(read)),
+        read_op(session(2), None, (10, u64::MAX)),
         acked(1, 1),
         large(10, 3, 300_000),
         large(11, 3, 300_000),
